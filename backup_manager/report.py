@@ -1,0 +1,199 @@
+"""What a person and a program see: logs on stderr, one JSON object as the last line of stdout.
+
+Everything that leaves the process passes the redactor here.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import MutableMapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import structlog
+
+from backup_manager.errors import BackupError, ExitCode, Reason
+from backup_manager.redaction import Redactor
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+TERMINATION_LOG = Path("/dev/termination-log")
+# Kubernetes cuts the termination message at 4,096 bytes.
+TERMINATION_BYTES = 4096
+
+
+@dataclass
+class Summary:
+    """The result of one command; its fields are the contract's."""
+
+    status: str = "failed"
+    reason: str = Reason.DEFECT
+    message: str = ""
+    exit_code: int = ExitCode.DEFECT
+    backup: str | None = None
+    name: str | None = None
+    snapshot: dict[str, str | None] | None = None
+    files: int = 0
+    bytes: int = 0
+    seconds: dict[str, float] = field(
+        default_factory=lambda: {"total": 0.0, "dump": 0.0, "upload_after_dump": 0.0}
+    )
+    resumed: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Stderr:
+    """Whatever sys.stderr is at the moment: a live bar puts itself in its place."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class Report:
+    """The one way out for words: steps, events, warnings and the summary.
+
+    Safe to use from every thread.
+    """
+
+    def __init__(self, *, level: str = "info", stream: TextIO | None = None) -> None:
+        self.redact = Redactor()
+        self.summary = Summary()
+        self._stream = stream or _Stderr()
+        self.terminal = sys.stderr.isatty() if stream is None else stream.isatty()
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._finished = False
+        self._log = self._logger(level)
+
+    def _logger(self, level: str) -> Any:
+        renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+        if self.terminal:
+            colors = not os.environ.get("NO_COLOR")
+            renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
+        return structlog.wrap_logger(
+            structlog.PrintLogger(cast(TextIO, self._stream)),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(
+                    fmt="%H:%M:%S" if self.terminal else "iso", utc=not self.terminal, key="time"
+                ),
+                structlog.processors.format_exc_info,
+                self._redacted,
+                renderer,
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        )
+
+    def _redacted(
+        self, _logger: Any, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        # A file name may hold bytes that are no UTF-8; a log line may not.
+        return {
+            key: _printable(self.redact.deep(value)) if key not in {"level", "time"} else value
+            for key, value in event.items()
+        }
+
+    def debug(self, event: str, **facts: Any) -> None:
+        self._log.debug(event, **facts)
+
+    def info(self, event: str, **facts: Any) -> None:
+        self._log.info(event, **facts)
+
+    def step(self, event: str, **facts: Any) -> None:
+        """Say that a step of the story has been reached; one line."""
+        self._log.info(event, **facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        self._log.error(event, **facts)
+
+    def warn(self, message: str) -> None:
+        """Log a warning and keep it for the summary, once."""
+        message = str(_printable(self.redact(message)))
+        with self._lock:
+            if message in self.summary.warnings:
+                return
+            self.summary.warnings.append(message)
+        self._log.warning(message)
+
+    def defect(self, error: BaseException) -> None:
+        """Log an error of this program's own, with its stack trace."""
+        self._log.error("this is a defect of backup-manager", exc_info=error)
+
+    def succeed(self, message: str, reason: Reason = Reason.COMPLETE) -> None:
+        self.summary.status = "complete"
+        self.summary.reason = reason
+        self.summary.exit_code = ExitCode.COMPLETE
+        self.summary.message = message
+
+    def fail(self, error: BackupError) -> None:
+        self.summary.status = "failed"
+        self.summary.reason = error.reason
+        self.summary.exit_code = error.exit_code
+        self.summary.message = error.message
+
+    def finish(self) -> int:
+        """Write the summary to stdout and to the termination log; return the exit code.
+
+        Only the first call writes: the last resort of a signal may come while the orderly end is
+        on its way.
+        """
+        with self._lock:
+            if self._finished:
+                return self.summary.exit_code
+            self._finished = True
+        self.summary.seconds["total"] = round(time.monotonic() - self._started, 3)
+        facts = asdict(self.summary)
+        facts["message"] = str(_printable(self.redact(self.summary.message)))
+        if facts["status"] == "failed":
+            self._log.error(facts["message"], reason=facts["reason"], exit_code=facts["exit_code"])
+        _write_stdout(_encode(facts))
+        _write_termination_log(facts)
+        return self.summary.exit_code
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return value
+
+
+def _encode(facts: dict[str, Any]) -> str:
+    return json.dumps(_printable(facts), ensure_ascii=False, separators=(",", ":"))
+
+
+def _write_stdout(line: str) -> None:
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except OSError:
+        # Nobody reads any more; the exit code still tells. Python must not flush again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _write_termination_log(facts: dict[str, Any]) -> None:
+    if not TERMINATION_LOG.exists():
+        return
+    try:
+        TERMINATION_LOG.write_text(shorten(facts), encoding="utf-8")
+    except OSError as error:
+        sys.stderr.write(f"cannot write {TERMINATION_LOG}: {error.strerror}\n")
+
+
+def shorten(facts: dict[str, Any], limit: int = TERMINATION_BYTES) -> str:
+    """Encode the summary within ``limit`` bytes, at the cost of warnings, then of the message."""
+    facts = dict(facts, warnings=list(facts["warnings"]))
+    while len(_encode(facts).encode()) > limit and facts["warnings"]:
+        facts["warnings"].pop()
+    while (over := len(_encode(facts).encode()) - limit) > 0 and facts["message"]:
+        keep = max(0, len(facts["message"]) - over - 3)
+        facts["message"] = facts["message"][:keep] + ("..." if keep else "")
+    return _encode(facts)

@@ -1,0 +1,170 @@
+"""What a store's refusal means: whether to try again, and what to tell the user."""
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import SSLError as PoolSSLError
+
+from backup_manager.errors import BackupError, Reason, StoreError
+
+# Errors that pass by themselves; the hash mismatches are a body damaged on its way.
+_PASSING_CODES = {
+    "SlowDown",
+    "SlowDownRead",
+    "SlowDownWrite",
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "OperationAborted",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "IncompleteBody",
+}
+_PASSING_STATUS = {408, 429, 500, 502, 503, 504}
+
+_CREDENTIALS = (
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the Pod a role (by ServiceAccount or "
+    "by annotation)"
+)
+_FIXES = {
+    "NoSuchBucket": "create the bucket, or correct --bucket (and --endpoint and --region)",
+    "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID: the store does not know this key",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY, --region and the clock",
+    "RequestTimeTooSkewed": "set the clock of this machine right",
+    "ExpiredToken": "renew the session token, or use credentials that refresh themselves",
+    "InvalidToken": "check AWS_SESSION_TOKEN; leave it unset for a permanent key",
+    "PermanentRedirect": "set --region to the bucket's region",
+    "AuthorizationHeaderMalformed": "set --region to the bucket's region",
+    "IllegalLocationConstraintException": "set --region to the bucket's region",
+    "InvalidStorageClass": "correct --storage-class: this store has none of that name",
+    "QuotaExceeded": "raise the quota of the bucket or of the user",
+    "EntityTooLarge": "this store takes no objects so large: split the files, for example by "
+    "--dumpling-option=--filesize=256MiB",
+}
+_FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
+_NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+_ACTIONS = (
+    "allow the key s3:ListBucket, s3:PutObject, s3:GetObject, s3:DeleteObject, "
+    "s3:AbortMultipartUpload, s3:ListMultipartUploadParts and s3:ListBucketMultipartUploads under "
+    "the prefix"
+)
+
+
+class AnswerError(Exception):
+    """The store's answer to a hot call was an error."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+# What calls to the store raise; everything else is a defect.
+FAULTS = (BotoCoreError, ClientError, AnswerError, HTTPError, OSError)
+
+
+def code_of(error: BaseException) -> str:
+    """Return the store's error code, or an empty string."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", ""))
+    return error.code if isinstance(error, AnswerError) else ""
+
+
+def status_of(error: BaseException) -> int:
+    """Return the HTTP status of the store's answer, or 0."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    return error.status if isinstance(error, AnswerError) else 0
+
+
+def passing(error: BaseException) -> bool:
+    """Tell whether the same call may work a little later."""
+    if isinstance(error, ClientError | AnswerError):
+        return code_of(error) in _PASSING_CODES or status_of(error) in _PASSING_STATUS
+    if isinstance(error, SSLError | PoolSSLError):
+        # A certificate does not mend itself; a connection cut in the middle of TLS does.
+        return "certificate" not in str(error).lower()
+    return isinstance(
+        error,
+        EndpointConnectionError
+        | ConnectionClosedError
+        | ConnectTimeoutError
+        | ReadTimeoutError
+        | HTTPClientError
+        | HTTPError
+        | ConnectionError
+        | TimeoutError,
+    )
+
+
+def not_found(error: BaseException) -> bool:
+    return code_of(error) in _NOT_FOUND
+
+
+def explain(error: BaseException, doing: str, where: str, reason: Reason | None) -> BackupError:
+    """Make a StoreError of a fault: ``doing`` what, at ``where``."""
+    what = f"{where}: cannot {doing}"
+    code = code_of(error)
+    if code or status_of(error):
+        return StoreError(what, why=_words(error), fix=_fix(code, error), reason=reason)
+    if isinstance(error, NoCredentialsError):
+        return StoreError(what, why="no credentials were found", fix=_CREDENTIALS, reason=reason)
+    if isinstance(error, PartialCredentialsError | CredentialRetrievalError):
+        return StoreError(what, why=str(error), fix=_CREDENTIALS, reason=reason)
+    if isinstance(error, SSLError | PoolSSLError) and "certificate" in str(error).lower():
+        return StoreError(
+            what,
+            why=f"the store's certificate is not trusted ({_short(error)})",
+            fix="set AWS_CA_BUNDLE to the file with the CA's certificate",
+            reason=reason,
+        )
+    return StoreError(
+        what,
+        why=_short(error),
+        fix="check --endpoint, its port, the network, and that the store is up",
+        reason=reason,
+    )
+
+
+def _fix(code: str, error: BaseException) -> str:
+    if code in _FIXES:
+        return _FIXES[code]
+    if code in _FORBIDDEN:
+        return _ACTIONS
+    if passing(error):
+        return "the store is overloaded or failing: run the same command again when it is well"
+    return "look the code up in the store's documentation"
+
+
+def _words(error: BaseException) -> str:
+    """Quote the store. Ceph's message is often the word None."""
+    if isinstance(error, ClientError):
+        message = str(error.response.get("Error", {}).get("Message") or "")
+        operation = f" to {error.operation_name}"
+    else:
+        message, operation = getattr(error, "message", ""), ""
+    text = f"the store answered {code_of(error) or status_of(error)}{operation}"
+    return text if message in {"", "None"} else f"{text}: {message.rstrip('.')}"
+
+
+def _short(error: BaseException) -> str:
+    """Say the cause in one line: urllib3 and botocore wrap it many times over."""
+    reason = getattr(error, "reason", None) or error
+    text = str(reason).rstrip(".")
+    return f"{type(error).__name__}: {text}"[:500]

@@ -1,0 +1,122 @@
+"""Multipart uploads: every call but UploadPart itself, which is a hot one."""
+
+import hashlib
+import re
+from typing import Any
+
+from backup_manager.errors import Reason
+from backup_manager.store.client import Store
+from backup_manager.store.faults import not_found
+
+_MD5 = re.compile("[0-9a-f]{32}")
+
+
+def etag_of_parts(etags: list[str]) -> str | None:
+    """Return the ETag that S3 makes of parts whose ETags are MD5s: the MD5 of those; else None."""
+    if not all(_MD5.fullmatch(etag) for etag in etags):
+        return None
+    digest = hashlib.md5(bytes.fromhex("".join(etags)), usedforsecurity=False).hexdigest()
+    return f"{digest}-{len(etags)}"
+
+
+class Multipart:
+    """The multipart uploads of one bucket. Every method raises StoreError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._client = store.client
+        self._bucket = store.settings.bucket
+
+    def create(self, key: str) -> str:
+        """Begin a multipart upload; return its id."""
+        answer = self._store.call(
+            f"begin a multipart upload of {key}",
+            lambda: self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, **self._store.new_object
+            ),
+            Reason.UPLOAD,
+        )
+        return str(answer["UploadId"])
+
+    def complete(self, key: str, upload_id: str, etags: list[str]) -> str:
+        """Complete a multipart upload of all its parts in order; return the object's ETag.
+
+        NoSuchUpload means that an earlier attempt worked and its answer was lost, if the object is
+        there with the very ETag that these parts make; else it is an error.
+        """
+        parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
+
+        def complete() -> str:
+            try:
+                answer = self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": parts},
+                )
+                return str(answer["ETag"]).strip('"')
+            except self._client.exceptions.NoSuchUpload:
+                there = self._client.head_object(Bucket=self._bucket, Key=key)
+                etag = str(there["ETag"]).strip('"')
+                if etag == etag_of_parts(etags):
+                    return etag
+                raise
+
+        return self._store.call(f"complete the multipart upload of {key}", complete, Reason.UPLOAD)
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Abort a multipart upload; one that is gone already is success."""
+
+        def abort() -> None:
+            try:
+                self._client.abort_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id
+                )
+            except self._client.exceptions.NoSuchUpload:
+                return
+
+        self._store.call(f"abort the multipart upload of {key}", abort)
+
+    def uploads(self, prefix: str) -> list[tuple[str, str]]:
+        """List the open multipart uploads whose keys begin with ``prefix``: (key, upload id)."""
+        found: list[tuple[str, str]] = []
+        marker: dict[str, str] = {}
+        while True:
+            page = self._store.call(
+                f"list the open multipart uploads under {prefix}",
+                lambda marker=marker: self._client.list_multipart_uploads(  # type: ignore[misc]  # as above
+                    Bucket=self._bucket, Prefix=prefix, **marker
+                ),
+            )
+            found += [(item["Key"], item["UploadId"]) for item in page.get("Uploads", ())]
+            if not page.get("IsTruncated"):
+                return found
+            marker = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+
+    def parts(self, key: str, upload_id: str) -> dict[int, tuple[int, str]] | None:
+        """Return size and ETag of each part of an open upload by number; None if it is gone."""
+        found: dict[int, tuple[int, str]] = {}
+        marker: dict[str, int] = {}
+        while True:
+
+            def list_page(marker: dict[str, int] = marker) -> Any:
+                try:
+                    return self._client.list_parts(
+                        Bucket=self._bucket, Key=key, UploadId=upload_id, **marker
+                    )
+                except self._client.exceptions.ClientError as error:
+                    if not_found(error) or "NoSuchUpload" in str(error):
+                        return None
+                    raise
+
+            page = self._store.call(f"list the parts of {key}", list_page)
+            if page is None:
+                return None
+            for part in page.get("Parts", ()):
+                found[part["PartNumber"]] = (part["Size"], part["ETag"].strip('"'))
+            if not page.get("IsTruncated"):
+                return found
+            marker = {"PartNumberMarker": page["NextPartNumberMarker"]}

@@ -1,0 +1,347 @@
+"""The upload engine: sends every file on the journal's queue, many at a time, while the dump runs.
+
+Workers pull their work: a part of a big file that is open, or the next file. Nothing is held in
+memory but what is being sent.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
+from tenacity import wait_random_exponential as full_jitter
+
+from backup_manager.errors import BackupError, DumpInvalidError, Reason
+from backup_manager.report import Report
+from backup_manager.signals import Stop
+from backup_manager.store.bigfile import BigFile
+from backup_manager.store.client import Store
+from backup_manager.store.faults import FAULTS, explain, passing
+from backup_manager.store.multipart import Multipart
+from backup_manager.store.parts import MAX_OBJECT_BYTES, MULTIPART_FROM_BYTES
+from backup_manager.store.source import FileChangedError, SourceFile
+from backup_manager.store.wire import Body
+from backup_manager.volume.directory import volume_error
+from backup_manager.volume.journal import METADATA, Journal
+from backup_manager.volume.rows import PartRow
+
+# Threads beyond 16 do not help (measured against Ceph on two cores).
+WORKERS = 16
+# Few at a time: their parts are sent in parallel anyway, and each costs an open upload.
+_MAX_BIG = 4
+_PAGE = 64
+_JOIN_SECONDS = 3.0
+
+
+class Uploader:
+    """Sends the files under ``root`` to keys under ``directory`` as the journal's queue has them.
+
+    ``patience``: seconds for which one part or small file is tried again on what may pass.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        root: Path,
+        directory: str,
+        patience: float,
+        stop: Stop,
+        report: Report,
+    ) -> None:
+        self._store = store
+        self._wire = store.wire()
+        self._multipart = Multipart(store)
+        self._journal = journal
+        self._root = root
+        self._directory = directory
+        self._patience = patience
+        self._stop = stop
+        self._report = report
+        self._work = threading.Condition()
+        self._page: deque[str] = deque()
+        self._busy: dict[str, bool] = {}  # name -> it was closed again meanwhile
+        self._parked: set[str] = set()
+        self._big: list[BigFile] = []
+        self._settled = False
+        self._halted = False
+        self._failure: Exception | None = None
+        self.files_sent = 0
+        self.bytes_sent = 0
+        self._threads = [
+            threading.Thread(target=self._run, name=f"upload {number}", daemon=True)
+            for number in range(WORKERS)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    # From the outside ----------------------------------------------------------------------
+
+    def offer(self, names: Iterable[str]) -> None:
+        """Take files that were closed after writing; ``metadata`` waits for its turn."""
+        names = [_utf8(name) for name in names if name != METADATA]
+        with self._work:
+            for name in names:
+                if name in self._busy:
+                    self._busy[name] = True
+                self._parked.discard(name)
+            self._journal.offer(names)
+            self._work.notify(len(names))
+
+    def settle(self) -> None:
+        """From now on the files no longer change: what is on the queue has its final state."""
+        with self._work:
+            self._settled = True
+            self._parked.clear()
+            self._work.notify_all()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything on the queue has been sent and confirmed."""
+        with self._work:
+            return not self._busy and self._journal.waiting == 0
+
+    def check(self) -> None:
+        """Raise what made a worker give up, if anything did."""
+        if self._failure:
+            raise self._failure
+
+    def halt(self) -> None:
+        """End the workers now: calls under way are cut."""
+        with self._work:
+            self._halted = True
+            self._work.notify_all()
+        self._wire.cut()
+        for thread in self._threads:
+            if thread.ident:
+                thread.join(_JOIN_SECONDS / WORKERS)
+
+    def put_file(self, path: Path, key: str) -> tuple[SourceFile, str, str]:
+        """Send one whole file by PutObject; return it (closed), its SHA-256 and its ETag."""
+        with SourceFile(path, content_md5=self._store.provider.content_md5) as source:
+            body = source.body(0, source.state.bytes)
+            return source, body.sha256, self._retry(key, lambda: self._wire.put(key, body))
+
+    # The workers ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while work := self._next():
+                work()
+        except Exception as error:  # noqa: BLE001 - carried to the main thread, which raises it
+            with self._work:
+                self._failure = self._failure or error
+                self._halted = True
+                self._work.notify_all()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._work:
+            while not self._halted:
+                for big in self._big:
+                    if big.more and not big.reading:
+                        big.reading = True
+                        return lambda big=big: self._send_part(big)  # type: ignore[misc]  # mypy has no type for it
+                if name := self._next_name():
+                    self._busy[name] = False
+                    return lambda: self._send(name)
+                self._work.wait()
+        return None
+
+    def _next_name(self) -> str | None:
+        if not self._page and len(self._big) < _MAX_BIG:
+            skip = len(self._busy) + len(self._parked)
+            self._page.extend(
+                name
+                for name in self._journal.queued(_PAGE + skip)
+                if name not in self._busy and name not in self._parked
+            )
+        return self._page.popleft() if self._page and len(self._big) < _MAX_BIG else None
+
+    def _send(self, name: str) -> None:
+        """Send one file, or open it for its parts to be sent."""
+        try:
+            source = SourceFile(self._root / name, content_md5=self._store.provider.content_md5)
+        except OSError as error:
+            self._gone(name, error)
+            return
+        keep = False
+        try:
+            self._expect(name, source)
+            keep = self._send_opened(name, source)
+        except FileChangedError:
+            self._again(name)
+        finally:
+            if not keep:
+                source.close()
+
+    def _send_opened(self, name: str, source: SourceFile) -> bool:
+        """Send a small file; return True for a big one, which stays open."""
+        key = f"{self._directory}/{name}"
+        size = source.state.bytes
+        if size > MAX_OBJECT_BYTES:
+            raise DumpInvalidError(
+                f"{name} has {size} bytes",
+                why="S3 takes no object above 5 TiB",
+                fix="split the files, for example by --dumpling-option=--filesize=256MiB",
+            )
+        row = self._journal.file(name)
+        known = row.sha256 if row and row.etag and row.state and row.state.bytes == size else None
+        if size < MULTIPART_FROM_BYTES or known:
+            body = source.body(0, size)
+            if row and row.etag and body.sha256 == known:
+                self._confirm(name, source, body.sha256, row.etag)
+                return False
+            if size < MULTIPART_FROM_BYTES:
+                etag = self._retry(key, lambda: self._wire.put(key, body))
+                self._sent_bytes(size)
+                self._confirm(name, source, body.sha256, etag)
+                return False
+        big = BigFile(name, key, source)
+        big.begin(self._multipart, self._journal)
+        with self._work:
+            self._big.append(big)
+            self._work.notify_all()
+        return True
+
+    def _send_part(self, big: BigFile) -> None:
+        read = self._read_part(big)
+        with self._work:
+            big.reading = False
+            big.in_flight += 1
+            self._work.notify()
+        try:
+            if read:
+                self._send_read_part(big, *read)
+        except FileChangedError:
+            big.changed = True
+        with self._work:
+            big.in_flight -= 1
+            if not big.ended:
+                return
+            self._big.remove(big)
+            self._work.notify()
+        self._finish(big)
+
+    @staticmethod
+    def _read_part(big: BigFile) -> tuple[int, Body] | None:
+        try:
+            return big.read_next()
+        except FileChangedError:
+            big.changed = True
+            return None
+
+    def _send_read_part(self, big: BigFile, number: int, body: Body) -> None:
+        etag = big.sent_before(number, body)
+        if etag is None:
+            etag = self._retry(
+                big.key, lambda: self._wire.upload_part(big.key, big.upload_id, number, body)
+            )
+            part = PartRow(number, body.length, body.sha256, etag)
+            self._journal.confirm_part(big.upload_id, part)
+            self._sent_bytes(body.length)
+        big.sent(number, etag)
+
+    def _finish(self, big: BigFile) -> None:
+        try:
+            if not big.changed:
+                etag = big.complete(self._multipart)
+                self._journal.end_upload(big.name)
+                self._confirm(big.name, big.source, big.sha256, etag)
+                return
+        except FileChangedError:
+            big.changed = True
+        finally:
+            big.source.close()
+        self._multipart.abort(big.key, big.upload_id)
+        self._journal.end_upload(big.name)
+        self._again(big.name)
+
+    # What becomes of a file ----------------------------------------------------------------
+
+    def _confirm(self, name: str, source: SourceFile, sha256: str, etag: str) -> None:
+        with self._work:
+            # Looked at under the lock: what is confirmed from here on and changes afterwards is
+            # seen by the reconciliation, which compares with the state that is written here.
+            source.check()
+            if not self._busy.pop(name):
+                self._journal.confirm(
+                    name, source.state, read_ns=source.read_ns, sha256=sha256, etag=etag
+                )
+                self.files_sent += 1
+            # Else it was closed again meanwhile: it stays on the queue.
+
+    def _again(self, name: str) -> None:
+        """Leave a changed file on the queue; while the dump runs, until it is closed again."""
+        with self._work:
+            if not self._busy.pop(name) and not self._settled:
+                self._parked.add(name)
+
+    def _expect(self, name: str, source: SourceFile) -> None:
+        """After the dump has ended a file must be as it was recorded then."""
+        if not self._settled:
+            return
+        row = self._journal.file(name)
+        if row is None or row.state != source.state:
+            raise _changed_after(name)
+
+    def _gone(self, name: str, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise volume_error(f"{self._root / name} cannot be read", error) from error
+        if self._settled:
+            raise DumpInvalidError(
+                f"the file {name} of the dump is gone",
+                fix="find out who deletes files on the volume, then run the same command again",
+            )
+        with self._work:
+            if not self._busy.pop(name):
+                self._parked.add(name)
+
+    def _sent_bytes(self, count: int) -> None:
+        with self._work:
+            self.bytes_sent += count
+
+    def _retry(self, key: str, call: Callable[[], str]) -> str:
+        """Send one part or small file, again and again while what goes wrong may pass."""
+        try:
+            return Retrying(
+                stop=stop_after_delay(self._patience),
+                wait=full_jitter(multiplier=0.5, max=20),
+                retry=retry_if_exception(lambda error: passing(error) and not self._halted),
+                sleep=self._stop.wait,
+                before_sleep=self._say,
+                reraise=True,
+            )(call)
+        except FAULTS as error:
+            if isinstance(error, BackupError):
+                raise
+            raise explain(
+                error, "write it", self._store.settings.url(key), Reason.UPLOAD
+            ) from error
+
+    def _say(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._report.debug("sending is tried again", attempt=state.attempt_number, why=str(error))
+
+
+def _changed_after(name: str) -> DumpInvalidError:
+    return DumpInvalidError(
+        f"the file {name} changed after the dump had ended",
+        fix="find out who writes on the volume, then run the same command again",
+    )
+
+
+def _utf8(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise DumpInvalidError(
+            f"the file name {shown} is no UTF-8",
+            why="an object's key must be UTF-8, so this file cannot be backed up under its name",
+            fix="rename the schema or table, or choose other names by --output-filename-template",
+        ) from None
+    return name

@@ -1,0 +1,117 @@
+"""How the text of a setting becomes a value.
+
+Each function raises ValueError(why, what to do) where the text is wrong.
+"""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from backup_manager.durations import parse_duration
+from backup_manager.report import LEVELS
+from backup_manager.store.providers import PROVIDERS
+
+_MAX_PORT = 65535
+# General rules of S3; upper case and underscores were allowed once and still exist on Ceph.
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+# An object's key has 1,024 bytes; our own part of it needs room too.
+_MAX_PREFIX_BYTES = 512
+
+
+def boolean(text: str) -> bool:
+    if text.lower() in {"true", "1", "yes", "on"}:
+        return True
+    if text.lower() in {"false", "0", "no", "off"}:
+        return False
+    raise ValueError(f"{text!r} is neither true nor false", "give true or false")
+
+
+def port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_PORT:
+        raise ValueError(f"{text!r} is no port", "give a number from 1 to 65535; TiDB's is 4000")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a Go duration, or a plain number of seconds; return seconds, above zero."""
+    fix = "give a duration such as 90s, 15m or 1h30m, above zero"
+    try:
+        nanoseconds = parse_duration(text if re.search("[a-zµμ]", text) else text + "s")
+    except ValueError as error:
+        raise ValueError(str(error), fix) from None
+    if nanoseconds <= 0:
+        raise ValueError(f"{text!r} is not above zero", fix)
+    return nanoseconds / 1e9
+
+
+def existing_file(text: str) -> Path:
+    path = Path(text)
+    if not path.exists():
+        raise ValueError(f"there is no file {text}", "check the path and the mount")
+    if path.is_dir():
+        raise ValueError(f"{text} is a directory", "name the file in it")
+    return path
+
+
+def log_level(text: str) -> str:
+    if text not in LEVELS:
+        raise ValueError(f"{text!r} is no level", f"give one of {', '.join(LEVELS)}")
+    return text
+
+
+def provider(text: str) -> str:
+    name = text.lower()
+    if name not in PROVIDERS:
+        near = get_close_matches(name, PROVIDERS, n=1)
+        hint = f"{near[0]} is meant?" if near else ""
+        raise ValueError(
+            f"{text!r} is no provider that is known here",
+            f"{hint} Give one of {', '.join(PROVIDERS)}".strip(),
+        )
+    return name
+
+
+def bucket(text: str) -> str:
+    if not _BUCKET.fullmatch(text) or ".." in text:
+        fix = "give the bucket's name alone; what follows a slash belongs in --prefix"
+        raise ValueError(f"{text!r} is no name of a bucket", fix)
+    return text
+
+
+def prefix(text: str) -> str:
+    """Normalise: no slash at the ends, none doubled."""
+    pieces = [piece for piece in text.split("/") if piece]
+    if any(piece in {".", ".."} for piece in pieces):
+        raise ValueError(f"{text!r} has a part . or ..", "give the plain path of the prefix")
+    joined = "/".join(pieces)
+    if any(ord(character) < ord(" ") or character == "\x7f" for character in joined):
+        raise ValueError(f"{text!r} has a control character", "give printable characters only")
+    if len(joined.encode("utf-8", "surrogateescape")) > _MAX_PREFIX_BYTES:
+        raise ValueError("the prefix has more than 512 bytes", "give a shorter one")
+    if joined.encode("utf-8", "replace").decode() != joined:
+        raise ValueError(f"{text!r} is no UTF-8", "give the prefix as UTF-8")
+    return joined
+
+
+def endpoint(text: str, default_scheme: str) -> str:
+    """Complete an endpoint's scheme and refuse what is no plain scheme, host and port."""
+    url = text if "://" in text else f"{default_scheme}://{text}"
+    fix = "give scheme, host and port only, such as https://rgw.example.com:7443"
+    try:
+        parts = urlsplit(url)
+        number = parts.port
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address: {error}", fix) from None
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{parts.scheme!r} is neither http nor https", fix)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an endpoint holds no credentials", fix)
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(
+            f"{text!r} has a path or a query", f"{fix}; bucket and prefix have flags of their own"
+        )
+    if not parts.hostname or re.search(r"\s", parts.netloc):
+        raise ValueError(f"{text!r} names no host", fix)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{number}" if number is not None else "")

@@ -1,0 +1,1 @@
+"""The volume: the dump's directory, the lock, the journal and the watcher of finished files."""

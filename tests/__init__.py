@@ -1,0 +1,1 @@
+"""The tests; servers/ starts the real servers that they use."""

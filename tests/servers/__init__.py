@@ -1,0 +1,35 @@
+"""Real servers for tests, the demo and the benchmarks, on loopback only."""
+
+from .ceph import Ceph
+from .certificates import Certificates
+from .mariadb import MariaDB
+from .ports import free_port
+from .process import Process, ServerError, missing, program, wait_until
+from .rclone import Rclone
+from .s3 import S3Server
+from .seaweedfs import SeaweedFS
+from .sql import GC_COMMENT, GC_NAME, GC_VALUE, SEED_GRANTS, Database
+from .tidb import ExternalTiDB, database, external_tidb
+
+__all__ = [
+    "GC_COMMENT",
+    "GC_NAME",
+    "GC_VALUE",
+    "SEED_GRANTS",
+    "Ceph",
+    "Certificates",
+    "Database",
+    "ExternalTiDB",
+    "MariaDB",
+    "Process",
+    "Rclone",
+    "S3Server",
+    "SeaweedFS",
+    "ServerError",
+    "database",
+    "external_tidb",
+    "free_port",
+    "missing",
+    "program",
+    "wait_until",
+]
