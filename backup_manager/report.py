@@ -70,6 +70,10 @@ class Report:
         self._finished = False
         self._log = self._logger(level)
 
+    def set_level(self, level: str) -> None:
+        """Log from this level on: debug, info, warning or error."""
+        self._log = self._logger(level)
+
     def _logger(self, level: str) -> Any:
         renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
         if self.terminal:

@@ -26,7 +26,7 @@ class Stop:
         self._event = threading.Event()
         self._signum = 0
         self._requested_at = 0.0
-        self.last_resort: Callable[[InterruptedBySignalError], None] | None = None
+        self.last_resort: Callable[[InterruptedBySignalError], int] | None = None
 
     @property
     def requested(self) -> bool:
@@ -86,9 +86,9 @@ def _watch(stop: Stop, reader: int, handled: list[signal.Signals]) -> None:
             if number in handled:
                 stop.request(number)
     time.sleep(LAST_RESORT_SECONDS)
-    error = stop.error
+    code = int(stop.error.exit_code)
     try:
         if stop.last_resort:
-            stop.last_resort(error)
+            code = stop.last_resort(stop.error)
     finally:
-        os._exit(error.exit_code)
+        os._exit(code)

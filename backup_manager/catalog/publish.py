@@ -1,10 +1,9 @@
 """Publishing: the store is asked what it holds, then the commit record is written, last of all."""
 
 from pathlib import Path
-from typing import Any
 
 from backup_manager.bounded import bounded, shielded
-from backup_manager.catalog.formats import MANIFEST, RECORD, open_record, seal, write_manifest
+from backup_manager.catalog.formats import MANIFEST, RECORD, open_record, write_manifest
 from backup_manager.errors import HeldError, MismatchError, Reason
 from backup_manager.report import Report
 from backup_manager.signals import Stop
@@ -94,16 +93,14 @@ class Publisher:
                 fix="run the same command again; if it comes back, the store loses data",
             )
 
-    def publish(self, record: dict[str, Any]) -> bytes:
-        """Write the commit record; return its bytes.
+    def publish(self, data: bytes) -> None:
+        """Write the commit record.
 
         Its bytes are in the journal before they are sent. A signal from here on no longer undoes
         anything: the outcome is read back.
         """
-        data = seal(record)
         self._journal.remember(record=data.decode())
         shielded(self._stop, lambda: self._settle(self._store.unheeding(), data))
-        return data
 
     def _settle(self, store: Store, data: bytes) -> None:
         """See to it that the store holds this very record.

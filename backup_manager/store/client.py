@@ -89,6 +89,10 @@ class Store:
         other._stop = Stop()  # noqa: SLF001 - a copy of our own class
         return other
 
+    def elsewhere(self, settings: StoreSettings) -> "Store":
+        """Open another bucket in the same way."""
+        return Store(settings, report=self._report, stop=self._stop, connections=self._connections)
+
     def _open_client(self, connections: int) -> Any:
         config = Config(
             connect_timeout=_CONNECT_SECONDS,
@@ -141,18 +145,24 @@ class Store:
             headers={_HEADERS[name]: value for name, value in self.new_object.items()},
         )
 
-    def call(self, doing: str, call: Callable[[], _T], reason: Reason | None = None) -> _T:
-        """Make one call, again and again while it may pass, and explain what it raises."""
-        ending = self._stop.requested
+    def attempt(self, call: Callable[[], _T]) -> _T:
+        """Make a call, again and again while what goes wrong may pass; its errors as they are.
+
+        After a signal there is one attempt only.
+        """
         retrying = Retrying(
-            stop=stop_after_delay(0 if ending else self.patience),
+            stop=stop_after_delay(0 if self._stop.requested else self.patience),
             wait=wait_random_exponential(multiplier=0.5, max=10),
             retry=retry_if_exception(passing),
             sleep=self._stop.wait,
             reraise=True,
         )
+        return retrying(lambda: bounded(self._stop, call))
+
+    def call(self, doing: str, call: Callable[[], _T], reason: Reason | None = None) -> _T:
+        """Make a call like ``attempt`` and explain what it raises: a StoreError."""
         try:
-            return retrying(lambda: bounded(self._stop, call))
+            return self.attempt(call)
         except FAULTS as error:
             raise explain(error, doing, self.settings.url(""), reason) from error
 

@@ -83,7 +83,7 @@ class Uploader:
 
     def offer(self, names: Iterable[str]) -> None:
         """Take files that were closed after writing; ``metadata`` waits for its turn."""
-        names = [_utf8(name) for name in names if name != METADATA]
+        names = [utf8(name) for name in names if name != METADATA]
         with self._work:
             for name in names:
                 if name in self._busy:
@@ -334,7 +334,8 @@ def _changed_after(name: str) -> DumpInvalidError:
     )
 
 
-def _utf8(name: str) -> str:
+def utf8(name: str) -> str:
+    """Return the name; raise DumpInvalidError if it is no UTF-8, as keys in S3 must be."""
     try:
         name.encode()
     except UnicodeEncodeError:

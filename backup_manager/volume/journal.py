@@ -48,34 +48,40 @@ class Journal:
         self._dirty = 0
         self._dirty_since = 0.0
         self._closed = False
-        uri = f"file:{_quoted(path)}?mode={'rwc' if create else 'rw'}"
-        with _errors(path):
-            self._db = sqlite3.connect(
-                uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5
-            )
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA synchronous = FULL")
-            # No temporary files: the root file system may be read-only.
-            self._db.execute("PRAGMA temp_store = MEMORY")
         self.path = path
+        uri = f"file:{_quoted(path)}?mode={'rwc' if create else 'rw'}"
+        self._db = sqlite3.connect(
+            uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5
+        )
         if create:
-            with self._writing(now=True):
-                self._db.executescript(f"BEGIN; {SCHEMA}")
-            self.remember(format=FORMAT)
+            self._create()
         else:
             self._check()
         self.waiting = self._count("SELECT count(*) FROM files WHERE confirmed = 0 AND name <> ?")
 
+    def _configure(self) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA synchronous = FULL")
+        # No temporary files: the root file system may be read-only.
+        self._db.execute("PRAGMA temp_store = MEMORY")
+
+    def _create(self) -> None:
+        with _errors(self.path):
+            self._configure()
+            self._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        self.remember(format=FORMAT)
+
     def _check(self) -> None:
         try:
+            self._configure()
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
-            known = self.fact("format")
-        except (sqlite3.DatabaseError, VolumeError) as error:
-            self.close()
+            facts = dict(self._db.execute("SELECT key, value FROM facts"))
+        except sqlite3.Error as error:
+            self._db.close()
             raise DamagedJournalError(str(error)) from error
-        if verdict != "ok" or known != FORMAT:
-            self.close()
-            raise DamagedJournalError(f"{verdict}; format {known}")
+        if verdict != "ok" or facts.get("format") != FORMAT:
+            self._db.close()
+            raise DamagedJournalError(f"{verdict}; format {facts.get('format')}")
 
     def _count(self, statement: str) -> int:
         with self._reading():

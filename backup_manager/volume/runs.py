@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from backup_manager.catalog.formats import canonical, timestamp
 from backup_manager.volume.directory import remove_tree, sync_directory, volume_errors
-from backup_manager.volume.journal import Journal
+from backup_manager.volume.journal import DamagedJournalError, Journal
 
 _NAME = re.compile(r"([0-9a-f]{16})\.(backup-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ-([0-9a-f]{8}))")
 _JOURNAL = "journal.sqlite"
@@ -79,8 +80,13 @@ class Run:
         self.journal = journal
 
     @classmethod
-    def create(cls, volume: Path, identity: str, facts: dict[str, str]) -> "Run":
-        """Begin a run: a new directory and journal that hold ``facts``. Raises VolumeError."""
+    def create(
+        cls, volume: Path, identity: str, *, key: Callable[[str], str], facts: dict[str, str]
+    ) -> "Run":
+        """Begin a run: a new directory and journal that hold ``facts``. Raises VolumeError.
+
+        ``key`` makes the key of the backup's directory in the bucket of its name.
+        """
         run_id = uuid.uuid4().hex
         started = timestamp(datetime.now(UTC))
         backup = f"backup-{started}-{run_id[:_SHORT]}"
@@ -89,7 +95,7 @@ class Run:
             place.path.mkdir(mode=0o700)
             place.dump.mkdir(mode=0o700)
         journal = Journal(place.journal, create=True)
-        journal.remember(id=run_id, started=started, **facts)
+        journal.remember(id=run_id, started=started, directory=key(backup), **facts)
         sync_directory(place.path)
         sync_directory(volume)
         return cls(place, journal)
@@ -97,7 +103,11 @@ class Run:
     @classmethod
     def open(cls, place: Place) -> "Run":
         """Open a run that is there; raises DamagedJournalError."""
-        return cls(place, Journal(place.journal))
+        run = cls(place, Journal(place.journal))
+        if run.journal.fact("id") is None:
+            run.close()
+            raise DamagedJournalError("it was never begun")
+        return run
 
     def fact(self, key: str) -> str:
         """Return a fact that every run has."""

@@ -1,0 +1,192 @@
+"""The commands: parse, call, and the one boundary where errors become exit codes."""
+
+import os
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from backup_manager import __version__
+from backup_manager.dumpling.command import command, public_argv
+from backup_manager.errors import (
+    BackupError,
+    ExitCode,
+    InterruptedBySignalError,
+    Reason,
+    UsageError,
+)
+from backup_manager.export import export
+from backup_manager.export.job import Job, prepare
+from backup_manager.report import Report
+from backup_manager.settings import DEFINITIONS, Definition, Settings
+from backup_manager.signals import Stop
+
+EPILOG = """\b
+Examples:
+  # Ceph, with the password in a file and the keys in AWS_ACCESS_KEY_ID and
+  # AWS_SECRET_ACCESS_KEY
+  backup-manager export --host=tidb --password-file=/secrets/password \\
+      --provider=ceph --endpoint=http://rgw:7480 --bucket=backups --prefix=demo1
+
+\b
+  # Amazon S3, one schema only, with options for Dumpling after --
+  backup-manager export --host=tidb --bucket=backups --region=eu-central-1 \\
+      --table-filter='shop.*' -- --threads=8 --filesize=256MiB
+
+\b
+  # What would be done, and where each setting comes from
+  backup-manager export --bucket=backups --dry-run
+
+Every flag may be given as BACKUP_MANAGER_<FLAG> too, for example BACKUP_MANAGER_BUCKET. The
+password comes from --password-file or BACKUP_MANAGER_PASSWORD. The last line of stdout is one JSON
+object that says how it ended; the exit codes are in the README.
+"""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=False,
+)
+@click.version_option(__version__, prog_name="backup-manager")
+def cli() -> None:
+    """Full logical backups of a TiDB cluster to S3-compatible storage, with Dumpling."""
+
+
+def _option(definition: Definition) -> Callable[[Any], Any]:
+    text = definition.help
+    if definition.variable:
+        text += f" Also: {definition.variable}."
+    if definition.default:
+        text += f" [default: {definition.default}]"
+    if definition.switch:
+        return click.option(f"--{definition.flag}", is_flag=True, help=text)
+    return click.option(
+        f"--{definition.flag}",
+        multiple=definition.repeated,
+        metavar=definition.metavar,
+        help=text,
+    )
+
+
+def _all_settings(function: Any) -> Any:
+    for definition in reversed(DEFINITIONS):
+        function = _option(definition)(function)
+    return function
+
+
+@cli.command("export", epilog=EPILOG)
+@_all_settings
+@click.option("--dry-run", is_flag=True, help="Show the settings and Dumpling's argv; do nothing.")
+@click.argument(
+    "dumpling_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- DUMPLING OPTION...]"
+)
+@click.pass_obj
+def export_command(
+    context: "Context", /, dry_run: bool, dumpling_args: tuple[str, ...], **flags: Any
+) -> None:
+    """Take one full backup.
+
+    GC is held off, Dumpling dumps into the volume, and each file goes up as soon as it is written.
+    The backup is published once the store holds all of it; then the volume is cleared.
+    """
+    job = context.job(flags, dumpling_args)
+    if dry_run:
+        click.echo(describe(job))
+        job.report.succeed("nothing was done: this is what would be", Reason.DRY_RUN)
+    else:
+        export(job)
+
+
+class Context:
+    """What a command gets: the report and the wish to stop."""
+
+    def __init__(self, report: Report, stop: Stop) -> None:
+        self.report = report
+        self.stop = stop
+        self.used = False
+
+    def job(self, flags: dict[str, Any], dumpling_args: Sequence[str]) -> Job:
+        self.used = True
+        self.stop.check()
+        settings = Settings(flags, os.environ)
+        self.report.set_level(settings["log_level"])
+        self.report.redact.add(settings.password)
+        self.report.summary.name = settings["name"]
+        return prepare(settings, dumpling_args, self.report, self.stop)
+
+
+def describe(job: Job) -> str:
+    """Tell every setting with its origin, and Dumpling's argv, without secrets."""
+    lines = ["Settings:"]
+    for definition in DEFINITIONS:
+        setting = job.settings.resolved[definition.name]
+        shown = setting.text or "(none)"
+        lines.append(f"  --{definition.flag:<20} {shown:<40} {setting.origin}")
+    shown = "***" if job.settings.password else "(none)"
+    lines.append(f"  {'password':<22} {shown:<40} {job.settings.password_origin}")
+    lines += [
+        "",
+        f"Backup:   {job.store.url(job.store.key('backup-<start>-<id>'))}",
+        f"Endpoint: {job.store.endpoint or 'that of Amazon S3'} (provider {job.store.provider})",
+        f"Dumpling: {job.dumpling.path} ({job.dumpling.version})",
+    ]
+    pinned = "<TSO>" if job.options.pins_snapshot else None
+    argv = command(job.dumpling, job.options, job.source, job.volume / "<run>" / "dump", pinned)
+    lines.append(f"  {shlex.join(public_argv(argv))}")
+    return job.report.redact("\n".join(lines))
+
+
+def _clean_environment() -> None:
+    """Drop empty AWS_* variables: botocore would take them for settings."""
+    for name in [name for name, value in os.environ.items() if name.startswith("AWS_")]:
+        if not os.environ[name]:
+            del os.environ[name]
+
+
+def _learn_secrets(report: Report) -> None:
+    for name in (
+        "BACKUP_MANAGER_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    ):
+        report.redact.add(os.environ.get(name))
+
+
+def run(argv: Sequence[str], stop: Stop) -> int:
+    """Run one command line; return its exit code. Everything that goes wrong ends here."""
+    report = Report()
+    _clean_environment()
+    _learn_secrets(report)
+
+    def last_resort(error: InterruptedBySignalError) -> int:
+        if report.summary.status != "complete":
+            report.fail(error)
+        return report.finish()
+
+    stop.last_resort = last_resort
+    context = Context(report, stop)
+    try:
+        cli.main(list(argv), prog_name="backup-manager", standalone_mode=False, obj=context)
+        if not context.used:
+            return ExitCode.COMPLETE  # --help or --version: there is nothing to sum up
+    except click.ClickException as error:
+        report.fail(UsageError(error.format_message().rstrip("."), fix=_help_hint(error)))
+    except BackupError as error:
+        # What breaks because the run was asked to end is no failure of its own.
+        report.fail(stop.error if stop.requested else error)
+    except Exception as error:  # noqa: BLE001 - the one boundary: a defect of our own
+        report.defect(error)
+        report.fail(
+            BackupError(
+                f"a defect of backup-manager: {type(error).__name__}: {error}",
+                fix="report it with the log, which holds the stack trace",
+            )
+        )
+    return report.finish()
+
+
+def _help_hint(error: click.ClickException) -> str:
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+    return f"see {path or 'backup-manager'} --help"

@@ -1,0 +1,45 @@
+"""Leases that dead runs left on the GC life time, for a run that takes none itself."""
+
+import time
+from collections.abc import Collection
+
+from backup_manager.database.connection import Database
+from backup_manager.database.lease_document import Document, Original, clear
+from backup_manager.database.lease_row import compare_and_set
+from backup_manager.errors import DatabaseError, ProtectionError
+from backup_manager.report import Report
+from backup_manager.signals import Stop
+
+CLEAR_SECONDS = 20.0
+
+
+def clear_dead(
+    database: Database,
+    dead_ids: Collection[str],
+    *,
+    stop: Stop,
+    report: Report,
+    known: Original | None = None,
+) -> None:
+    """Remove the leases of dead runs, for a run that takes none; a failure is a warning.
+
+    ``known`` is what the journal of the latest of them remembers. Takes 20 s at most. Raises
+    InterruptedBySignalError.
+    """
+    if not dead_ids:
+        return
+    document = Document(known, {}) if known else None
+    until = time.monotonic() + CLEAR_SECONDS
+    try:
+        with database.fresh(until=until) as line:
+            compare_and_set(
+                line,
+                lambda row, now: clear(row, now=now, known=document, dead_ids=dead_ids),
+                until=until - 1,
+                wait=stop.wait,
+            )
+    except (DatabaseError, ProtectionError) as error:
+        report.warn(
+            f"the leases of dead runs on the GC life time could not be removed ({error.what}:"
+            f" {error.why}); the next backup removes them"
+        )

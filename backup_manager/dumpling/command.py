@@ -1,0 +1,94 @@
+"""Dumpling's whole command line: the managed options before the user's."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from backup_manager.dumpling.binary import Binary
+from backup_manager.dumpling.options import Options
+from backup_manager.errors import UsageError
+
+# Port 0: the kernel picks a free one, which metrics.py finds. 127.0.0.1: the status server shows
+# argv, and so the password, under /debug/pprof/cmdline.
+STATUS_ADDRESS = "127.0.0.1:0"
+_PASSWORD = "--password="  # noqa: S105 - the option, not one
+_MASK = "***"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The database that is dumped, as Dumpling is told of it; TLS files may each be missing."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(default="", repr=False)
+    tls_ca: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+def check_user(user: str) -> None:
+    """Raise UsageError for a user name that Dumpling would cut.
+
+    It writes ``user:password@tcp(…)`` for its driver, which ends the name at the first colon.
+    """
+    if ":" in user:
+        raise UsageError(
+            "a user name with a colon does not work with Dumpling",
+            why="it is cut at the colon",
+            fix="create an account without a colon in its name for backups",
+        )
+
+
+def command(
+    binary: Binary, options: Options, source: Source, output: Path, snapshot: str | None
+) -> list[str]:
+    """Return the argv; ``snapshot`` is the manager's own, None where there is none.
+
+    The snapshot is left out where the user gave --consistency or --snapshot. The password is in
+    argv because Dumpling has no other way (pingcap/tidb#70907): show only ``public_argv``. Raises
+    UsageError for a value that cannot be passed.
+    """
+    check_user(source.user)
+    if "\0" in source.password or "\0" in source.user or "\0" in source.host:
+        raise UsageError("host, user or password holds a NUL character")
+    argv = [
+        str(binary.path),
+        f"--host={source.host}",
+        f"--port={source.port}",
+        f"--user={source.user}",
+    ]
+    if source.password:
+        argv.append(_PASSWORD + source.password)
+    argv += [
+        output_option(output),
+        f"--status-addr={STATUS_ADDRESS}",
+        "--logfmt=json",
+    ]
+    for name in ("ca", "cert", "key"):
+        if path := getattr(source, f"tls_{name}"):
+            argv.append(f"--{name}={path.absolute()}")
+    if snapshot is not None and options.pins_snapshot:
+        argv += ["--consistency=snapshot", f"--snapshot={snapshot}"]
+    return argv + list(options.argv)
+
+
+def output_option(output: Path) -> str:
+    """Return the option that names the directory; leftovers.py knows a Dumpling by it.
+
+    Dumpling reads it as a URL: a % that escapes nothing and control characters are refused there,
+    so such a path is written as one (seen with v5.3).
+    """
+    path = str(output.absolute())
+    if re.search(r"[%\x00-\x1f\x7f]", path):
+        path = "file://" + quote(os.fsencode(path))
+    return f"--output={path}"
+
+
+def public_argv(argv: Sequence[str]) -> list[str]:
+    """Return the argv as it may be shown: the password masked."""
+    return [_PASSWORD + _MASK if item.startswith(_PASSWORD) else item for item in argv]

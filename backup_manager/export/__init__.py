@@ -1,0 +1,35 @@
+"""The story of one backup, from top to bottom."""
+
+from backup_manager.export import steps
+from backup_manager.export.job import Job
+from backup_manager.export.takeup import clear, earlier_runs, hold_identity, published
+
+
+def export(job: Job) -> None:
+    """Make one backup; the report's summary tells of it.
+
+    Whatever goes wrong, the GC life time is put back and an unfinished dump is undone in the store;
+    a finished one is taken up by the next run. Raises BackupError.
+    """
+    steps.check_volume(job)
+    with hold_identity(job) as lock, earlier_runs(job) as earlier:
+        taken = earlier.taken
+        database = None if taken else steps.connect(job)
+        store = steps.reach_store(job)
+        with (
+            steps.running(job, store, database, taken) as run,
+            steps.sending(job, store, run) as beside,
+        ):
+            if database is None:
+                steps.give_back_leases(job, earlier)
+                clear(job, store, earlier.dead)
+            else:
+                with steps.gc_held_off(job, database, run, earlier) as lease:
+                    clear(job, store, earlier.dead)
+                    pinned = steps.take_snapshot(job, database, lease)
+                    end = steps.dump(job, run, beside, pinned, lease)
+                steps.finish_dump(job, run, database, beside, end)
+            if not published(store, run):
+                steps.send_rest(job, run, beside)
+                steps.publish(job, run, store, beside, lock)
+            steps.succeed(job, run)

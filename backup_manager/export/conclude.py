@@ -1,0 +1,114 @@
+"""The end of the dump: every file is looked at, and its final state written down for good."""
+
+import os
+import stat as modes
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from backup_manager.catalog.formats import MANIFEST, RECORD, timestamp
+from backup_manager.dumpling import metadata
+from backup_manager.dumpling.content import Content
+from backup_manager.errors import DumpInvalidError
+from backup_manager.export.job import Job
+from backup_manager.store.upload import Uploader, utf8
+from backup_manager.volume.directory import FileState, scan, sync_directory, volume_errors
+from backup_manager.volume.journal import METADATA
+from backup_manager.volume.rows import FileRow
+from backup_manager.volume.runs import Run
+from backup_manager.volume.watcher import POLL_SECONDS
+
+_SYNC_THREADS = 8
+_SYNC_BATCH = 1000
+# Without a close event for certain, a file that was read so soon after its last change may have
+# changed again within the same tick of the file system's clock.
+_RACY_NS = int(POLL_SECONDS * 1e9)
+
+
+def conclude(
+    job: Job,
+    run: Run,
+    uploader: Uploader,
+    *,
+    exact: bool,
+    expected_position: str | None,
+    position_required: bool,
+) -> tuple[metadata.Metadata, Content]:
+    """Reconcile the dump with what was sent, and write down that it is finished.
+
+    From then on a confirmed file is never sent again, and an unconfirmed one must be as recorded.
+    ``exact`` says that no close of a file was missed. Raises DumpInvalidError, VolumeError.
+    """
+    said = metadata.check(
+        run.place.dump / METADATA, expected_position, position_required=position_required
+    )
+    content = Content(
+        job.options.literals,
+        case_sensitive=job.options.case_sensitive,
+        names_readable=job.options.template is None,
+    )
+    _reconcile(run, content, exact=exact)
+    content.check(job.volume)
+    _make_durable(job, run)
+    run.journal.remember(dumped=timestamp(datetime.now(UTC)))
+    uploader.settle()
+    return said, content
+
+
+def _reconcile(run: Run, content: Content, *, exact: bool) -> None:
+    found = 0
+    for name, stat in scan(run.place.dump):
+        found += 1
+        _check_name(name, stat)
+        content.add(name, stat.st_size)
+        state = FileState.of(stat)
+        row = run.journal.file(name)
+        if not (row and row.confirmed and row.state == state and (exact or not _racy(row))):
+            run.journal.settle(name, state)
+    if run.journal.totals()[0] != found:
+        for row in run.journal.files():
+            if not (run.place.dump / row.name).exists():
+                raise DumpInvalidError(
+                    f"the file {row.name} of the dump is gone",
+                    fix="find out who deletes files on the volume, then run the command again",
+                )
+
+
+def _racy(row: FileRow) -> bool:
+    return row.state is None or row.read_ns - row.state.mtime_ns < _RACY_NS
+
+
+def _check_name(name: str, stat: os.stat_result) -> None:
+    utf8(name)
+    if not modes.S_ISREG(stat.st_mode):
+        raise DumpInvalidError(
+            f"{name} in the dump is no regular file",
+            fix="find out who writes on the volume, then run the command again",
+        )
+    if name in {MANIFEST, RECORD}:
+        raise DumpInvalidError(
+            f"the dump has a file {name}, which is the name of one of the backup's own",
+            fix="choose other names by --output-filename-template",
+        )
+
+
+def _make_durable(job: Job, run: Run) -> None:
+    """Fsync what is only on the volume yet: Dumpling never does."""
+    dump = run.place.dump
+    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+        paths = (dump / row.name for row in run.journal.files(waiting_only=True))
+        while batch := list(islice(paths, _SYNC_BATCH)):
+            job.stop.check()
+            list(pool.map(_sync, batch))
+    for directory, _, _ in os.walk(dump):
+        sync_directory(Path(directory))
+
+
+def _sync(path: Path) -> None:
+    with volume_errors(f"{path} cannot be made durable"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

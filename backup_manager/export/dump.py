@@ -1,0 +1,59 @@
+"""Dumpling, with the upload beside it, until it has ended."""
+
+import os
+
+from backup_manager.database.lease import Lease
+from backup_manager.dumpling.binary import child_environment
+from backup_manager.dumpling.command import command
+from backup_manager.dumpling.process import Process
+from backup_manager.export.beside import Beside
+from backup_manager.export.job import Job
+from backup_manager.store.upload import Uploader
+from backup_manager.volume.directory import FileState, scan
+from backup_manager.volume.runs import Run
+from backup_manager.volume.watcher import Watcher
+
+_STOP_GRACE_SECONDS = 3.0
+
+
+def run_dumpling(
+    job: Job, run: Run, beside: Beside, snapshot: str | None, lease: Lease | None
+) -> Watcher:
+    """Run Dumpling to its end, sending each file as it is closed; return the watcher, finished.
+
+    Raises DumplingError, VolumeError, and whatever goes wrong beside it.
+    """
+    uploader = beside.uploader
+    watcher = Watcher(
+        run.place.dump,
+        offer=uploader.offer,
+        rescan=lambda: offer_unknown(run, uploader),
+        report=job.report,
+    )
+    argv = command(job.dumpling, job.options, job.source, run.place.dump, snapshot)
+    watcher.start()
+    try:
+        process = Process.start(argv, child_environment(os.environ, job.report.redact), job.report)
+        beside.follow(process.pid)
+        try:
+            while process.poll() is None:
+                beside.tick("dumping")
+                watcher.check()
+                if lease:
+                    lease.check()
+        finally:
+            beside.unfollow()
+            process.stop(_STOP_GRACE_SECONDS)
+        process.outcome()
+        watcher.finish()
+    finally:
+        watcher.stop()
+    return watcher
+
+
+def offer_unknown(run: Run, uploader: Uploader) -> None:
+    """Look through the dump and offer what the journal does not know in its present state."""
+    for name, stat in scan(run.place.dump):
+        row = run.journal.file(name)
+        if row is None or (row.confirmed and row.state != FileState.of(stat)):
+            uploader.offer([name])

@@ -1,0 +1,69 @@
+"""What a run's journal says of its job, and the commit record that is made of it."""
+
+import json
+import shlex
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from backup_manager import __version__
+from backup_manager.catalog.formats import FORMAT, MANIFEST, seal, timestamp
+from backup_manager.export.job import Job
+from backup_manager.volume.runs import Run
+
+
+def facts_of(job: Job, server_version: str) -> dict[str, str]:
+    """Return what a new run's journal says of its job: enough to publish it without a database."""
+    source = {"host": job.source.host, "port": job.source.port, "version": server_version}
+    dumpling = {"version": job.dumpling.version, "options": list(job.options.argv)}
+    return {
+        "store": json.dumps(asdict(job.store)),
+        "source": json.dumps(source),
+        "source_address": job.source.address,
+        "dumpling": json.dumps(dumpling),
+        "command": command_of(job),
+    }
+
+
+def command_of(job: Job) -> str:
+    """Return the command that goes on with this job's run, without secrets."""
+    settings = {
+        "host": job.source.host,
+        "port": str(job.source.port),
+        "user": job.source.user,
+        "provider": job.store.provider,
+        "endpoint": job.store.endpoint,
+        "region": job.store.region,
+        "bucket": job.store.bucket,
+        "prefix": job.store.prefix,
+        "volume": str(job.volume),
+        "name": job.settings["name"],
+        "owner-uid": job.settings["owner_uid"],
+    }
+    words = [f"--{flag}={value}" for flag, value in settings.items() if value]
+    words += [f"--table-filter={rule}" for rule in job.settings["table_filter"]]
+    words += ["--resume-max-age=8760h", "--", *job.dumpling_args]
+    return job.report.redact(shlex.join(["backup-manager", "export", *words]))
+
+
+def compose(job: Job, run: Run, manifest_sha256: str) -> bytes:
+    """Return the bytes of the commit record; every file is confirmed."""
+    files, total = run.journal.totals()
+    dumpling: Any = job.report.redact.deep(run.load("dumpling"))
+    record = {
+        "format": FORMAT,
+        "id": run.id,
+        "name": job.settings["name"],
+        "schedule": job.settings["schedule"],
+        "started": run.fact("started"),
+        "finished": timestamp(datetime.now(UTC)),
+        "snapshot": run.load("snapshot"),
+        "source": run.load("source"),
+        "dumpling": dumpling,
+        "files": files,
+        "bytes": total,
+        "manifest": {"key": MANIFEST, "sha256": manifest_sha256},
+        "tool": {"name": "backup-manager", "version": __version__},
+        "warnings": list(dict.fromkeys(run.load("warnings") + job.report.summary.warnings)),
+    }
+    return seal(record)

@@ -1,0 +1,296 @@
+"""The steps of a backup that ``export`` puts in order."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from backup_manager.catalog.formats import timestamp
+from backup_manager.catalog.publish import Publisher
+from backup_manager.catalog.undo import undo
+from backup_manager.database import privileges, snapshot
+from backup_manager.database.connection import Database
+from backup_manager.database.dead_leases import clear_dead
+from backup_manager.database.lease import Lease
+from backup_manager.database.waiting import wait_for_database
+from backup_manager.errors import BackupError, HeldError
+from backup_manager.export.beside import Beside
+from backup_manager.export.conclude import conclude
+from backup_manager.export.dump import run_dumpling
+from backup_manager.export.job import Job
+from backup_manager.export.record import compose, facts_of
+from backup_manager.export.takeup import Found
+from backup_manager.progress import open_progress, size
+from backup_manager.store import probe
+from backup_manager.store.client import Store
+from backup_manager.store.upload import WORKERS, Uploader
+from backup_manager.volume import directory
+from backup_manager.volume.lock import IdentityLock
+from backup_manager.volume.runs import Run
+
+
+def check_volume(job: Job) -> None:
+    """Prove that the volume can be written. Raises VolumeError."""
+    directory.check(job.volume)
+
+
+def connect(job: Job) -> Database:
+    """Connect, prove the privileges that this run needs, and warn of what it will not hold.
+
+    Raises DatabaseError, ProtectionError.
+    """
+    job.report.step("connecting to the database", host=job.source.address, user=job.source.user)
+    database = wait_for_database(
+        job.source,
+        timeout=job.settings["connect_timeout"],
+        stop=job.stop,
+        report=job.report,
+    )
+    tidb = database.is_tidb
+    pinned = tidb and job.options.pins_snapshot
+    privileges.check(
+        database,
+        gc=tidb and not job.settings["no_gc"],
+        snapshot=pinned,
+        consistency="snapshot" if pinned else job.options.consistency or "auto",
+        report=job.report,
+    )
+    privileges.warn_of_partial_select(database, job.report)
+    _warn_of_room(job, database)
+    if not tidb:
+        job.report.info(
+            "this server is no TiDB: GC and the pinned snapshot have no meaning and are skipped",
+            version=database.version,
+        )
+    return database
+
+
+def _warn_of_room(job: Job, database: Database) -> None:
+    expected, free = privileges.estimate_bytes(database), directory.free_bytes(job.volume)
+    if expected and expected > free:
+        job.report.warn(
+            f"the volume may be too small: about {size(expected)} of data in the database, "
+            f"{size(free)} free on {job.volume}"
+        )
+
+
+def reach_store(job: Job) -> Store:
+    """Open the store and prove that it can be used. Raises StoreError."""
+    job.report.step("trying the store", to=job.store.url(job.store.key("")))
+    store = Store(job.store, report=job.report, stop=job.stop, connections=WORKERS)
+    probe.prove(store, run_id=job.identity, stop=job.stop, report=job.report)
+    return store
+
+
+@contextmanager
+def running(job: Job, store: Store, database: Database | None, taken: Run | None) -> Iterator[Run]:
+    """Go on with the run that was taken up, or begin one; undo it if its dump stays unfinished."""
+    run = taken
+    if run is None:
+        assert database  # noqa: S101 - for the type checker: a new run has connected
+        run = Run.create(
+            job.volume, job.identity, key=job.store.key, facts=facts_of(job, database.version)
+        )
+    job.report.summary.backup = store.settings.url(run.directory)
+    job.report.summary.resumed = taken is not None
+    job.report.step(
+        "going on with a finished dump" if taken else "beginning a backup",
+        backup=job.report.summary.backup,
+    )
+    try:
+        yield run
+    except BaseException:
+        if not run.dumped:
+            _undo(job, store, run)
+        raise
+    finally:
+        run.close()
+
+
+def _undo(job: Job, store: Store, run: Run) -> None:
+    """Leave nothing in the store, and on the volume only what Dumpling had written."""
+    try:
+        undo(store, run.directory)
+    except BackupError as error:
+        job.report.warn(
+            f"{store.settings.url(run.directory)} is unfinished and could not be cleared away "
+            f"({error.why}); the next run does it"
+        )
+        return
+    if next(directory.scan(run.place.dump), None) is None:
+        run.close()
+        run.place.remove()
+
+
+@contextmanager
+def sending(job: Job, store: Store, run: Run) -> Iterator[Beside]:
+    """Have the upload engine at work, and the progress shown, until the end of the block."""
+    uploader = Uploader(
+        store,
+        run.journal,
+        root=run.place.dump,
+        directory=run.directory,
+        patience=job.settings["stall_timeout"],
+        stop=job.stop,
+        report=job.report,
+    )
+    progress = open_progress(job.report)
+    uploader.start()
+    if run.dumped:
+        uploader.settle()
+    try:
+        yield Beside(job, run, uploader, progress)
+    finally:
+        progress.close()
+        uploader.halt()
+
+
+@contextmanager
+def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Iterator[Lease | None]:
+    """Hold a lease on the GC life time until the end of the block, where GC has a meaning."""
+    if not database.is_tidb or job.settings["no_gc"]:
+        yield None
+        return
+    lease = Lease(
+        database,
+        run.short_id,
+        need=job.gc_life_time,
+        stop=job.stop,
+        report=job.report,
+        remember=lambda original: run.journal.remember(gc_original=json.dumps(asdict(original))),
+        dead_ids=earlier.lease_ids,
+        known=earlier.gc_original(job.source.address),
+    )
+    with lease:
+        yield lease
+    run.journal.remember(gc_returned="true")
+
+
+def give_back_leases(job: Job, earlier: Found) -> None:
+    """Remove the leases that this run and dead ones have left, if the database is there."""
+    if job.settings["no_gc"]:
+        return
+    try:
+        with Database(job.source, stop=job.stop) as database:
+            if database.is_tidb:
+                clear_dead(
+                    database,
+                    earlier.lease_ids,
+                    stop=job.stop,
+                    report=job.report,
+                    known=earlier.gc_original(job.source.address),
+                )
+    except BackupError as error:
+        job.stop.check()
+        job.report.debug("leases on GC were not looked for", why=error.message)
+
+
+def take_snapshot(job: Job, database: Database, lease: Lease | None) -> str | None:
+    """Take the snapshot, now that GC is held off; None where there is none for us to take."""
+    given = job.options.snapshot
+    if not database.is_tidb:
+        return None
+    if job.options.pins_snapshot:
+        taken = snapshot.take(database)
+        if lease:
+            lease.watch(taken)
+        job.report.info("the snapshot is taken", tso=taken)
+        return taken
+    if given and lease:
+        lease.watch(given, given=True)
+    elif given:
+        snapshot.check_not_collected(database, given)
+    return None
+
+
+@dataclass(frozen=True)
+class DumpEnd:
+    """How Dumpling ran: at which snapshot of ours, and whether every close of a file was seen."""
+
+    pinned: str | None
+    exact: bool
+
+
+def dump(job: Job, run: Run, beside: Beside, pinned: str | None, lease: Lease | None) -> DumpEnd:
+    """Run Dumpling, with the upload beside it. Raises DumplingError and what goes wrong beside."""
+    run.journal.remember(snapshot_taken=datetime.now(UTC).isoformat())
+    job.report.step("dumping", dumpling=job.dumpling.version, options=list(job.options.argv))
+    started = time.monotonic()
+    try:
+        watcher = run_dumpling(job, run, beside, pinned, lease)
+    finally:
+        job.report.summary.seconds["dump"] = round(time.monotonic() - started, 3)
+    return DumpEnd(pinned, watcher.exact)
+
+
+def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: DumpEnd) -> None:
+    """Prove that the dump is whole, and write down its end. Raises DumpInvalidError."""
+    tidb = database.is_tidb
+    said, content = conclude(
+        job,
+        run,
+        beside.uploader,
+        exact=end.exact,
+        expected_position=end.pinned or (job.options.snapshot if tidb else None),
+        position_required=tidb,
+    )
+    position = end.pinned or said.position or ""
+    moment = snapshot.tso_time(position, datetime.now(UTC)) if tidb else None
+    run.journal.remember(
+        snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None})
+    )
+    left_out = content.left_out(privileges.visible_schemas(database))
+    if left_out:
+        job.report.warn(f"not in this backup, by the filter: {', '.join(left_out)}")
+    run.journal.remember(warnings=json.dumps(job.report.summary.warnings))
+
+
+def send_rest(job: Job, run: Run, beside: Beside) -> None:
+    """Wait until every file has been sent and confirmed."""
+    job.report.step("sending the rest", files=run.journal.waiting)
+    while not beside.uploader.idle:
+        beside.tick("sending the rest")
+    beside.uploader.check()
+    run.journal.commit()
+
+
+def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock) -> None:
+    """Ask the store what it holds, then write the commit record.
+
+    Raises MismatchError, HeldError, StoreError.
+    """
+    publisher = Publisher(
+        store, run.journal, directory=run.directory, stop=job.stop, report=job.report
+    )
+    publisher.send_metadata(beside.uploader, run.place.dump)
+    sha256, manifest_bytes, etag = publisher.send_manifest(beside.uploader, run.place.manifest)
+    job.report.step("asking the store what it holds")
+    publisher.verify(manifest_bytes, etag)
+    job.stop.check()
+    if not lock.held():
+        raise HeldError(
+            "the lock on the volume was lost",
+            why=f"{lock.path.name} is no longer the file that this run holds",
+            fix="let the other run end; this one can then be run again",
+        )
+    publisher.publish(run.record or compose(job, run, sha256))
+    job.report.summary.seconds["upload_after_dump"] = round(beside.seconds_after_dump, 3)
+
+
+def succeed(job: Job, run: Run) -> None:
+    """Say that the record is in the store, and clear the volume."""
+    record = json.loads(run.record or b"{}")
+    summary = job.report.summary
+    summary.snapshot = record["snapshot"]
+    summary.files, summary.bytes = record["files"], record["bytes"]
+    job.report.succeed(
+        f"{summary.backup} is complete: {summary.files} files, {size(summary.bytes)}"
+    )
+    job.report.step("published; clearing the volume", backup=summary.backup)
+    run.close()
+    try:
+        run.place.remove()
+    except BackupError as error:
+        job.report.warn(f"the backup is complete, but its local data stays: {error.message}")

@@ -1,0 +1,193 @@
+"""What earlier runs left on the volume: taken up, kept, or cleared away with all that is theirs."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from backup_manager.catalog.formats import RECORD
+from backup_manager.catalog.publish import holds
+from backup_manager.catalog.undo import undo
+from backup_manager.database.lease_document import Original
+from backup_manager.dumpling.leftovers import end_leftover
+from backup_manager.errors import BackupError, HeldError
+from backup_manager.export.job import Job
+from backup_manager.store.client import Store, StoreSettings
+from backup_manager.volume.directory import FileState
+from backup_manager.volume.journal import DamagedJournalError
+from backup_manager.volume.lock import IdentityLock
+from backup_manager.volume.runs import Place, Run, find, lock_path
+
+
+@dataclass
+class Dead:
+    """A run that nobody holds; ``run`` is None where its journal is damaged."""
+
+    place: Place
+    run: Run | None
+
+
+@dataclass
+class Found:
+    """The runs of earlier attempts that nobody holds.
+
+    ``taken`` is the one that this command goes on with; the others are dead.
+    """
+
+    taken: Run | None = None
+    dead: list[Dead] = field(default_factory=list)
+
+    @property
+    def lease_ids(self) -> set[str]:
+        """The ids of the leases on the GC life time that these runs may have left."""
+        taken = {self.taken.short_id} if self.taken else set()
+        return taken | {dead.place.short_id for dead in self.dead}
+
+    def gc_original(self, source: str) -> Original | None:
+        """Return what the newest of these runs on ``source`` knows of the row before all leases."""
+        for run in (self.taken, *(dead.run for dead in self.dead)):
+            if run and run.fact("source_address") == source and run.journal.fact("gc_original"):
+                if run.journal.fact("gc_returned"):
+                    return None
+                return Original(**run.load("gc_original"))
+        return None
+
+    def close(self) -> None:
+        for dead in self.dead:
+            if dead.run:
+                dead.run.close()
+
+
+@contextmanager
+def hold_identity(job: Job) -> Iterator[IdentityLock]:
+    """Hold the lock of this job's identity; unlink it at the end. Raises HeldError."""
+    lock = IdentityLock(lock_path(job.volume, job.identity))
+    lock.acquire(_holder(job), timeout=job.settings["lock_timeout"], stop=job.stop)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _holder(job: Job) -> dict[str, str]:
+    """Say who holds a lock: what a person needs to find the process."""
+    holder = {"host": socket.gethostname(), "pid": str(os.getpid())}
+    if job.settings["name"]:
+        holder["name"] = job.settings["name"]
+    return holder
+
+
+@contextmanager
+def earlier_runs(job: Job) -> Iterator[Found]:
+    """Find the run to take up, the newest finished dump of this identity, and the dead ones.
+
+    The dead ones of other identities are locked meanwhile; those that somebody holds are left out.
+    """
+    found = Found()
+    with ExitStack() as held:
+        held.callback(found.close)
+        for place in find(job.volume):
+            if place.identity != job.identity and not _lock(job, place, held):
+                continue
+            run = _open(place)
+            if run and place.identity == job.identity and not found.taken and _usable(job, run):
+                found.taken = run
+                held.callback(run.close)
+            else:
+                found.dead.append(Dead(place, run))
+        yield found
+
+
+def _open(place: Place) -> Run | None:
+    try:
+        return Run.open(place)
+    except DamagedJournalError:
+        return None
+
+
+def _lock(job: Job, place: Place, locks: ExitStack) -> bool:
+    lock = IdentityLock(lock_path(job.volume, place.identity))
+    if not lock.try_acquire(_holder(job)):
+        return False
+    locks.callback(lock.release)
+    return True
+
+
+def _usable(job: Job, run: Run) -> bool:
+    """Tell whether a run can be gone on with: a finished dump that is not too old."""
+    return run.record is not None or (
+        run.dumped
+        and run.snapshot_age_seconds < job.settings["resume_max_age"]
+        and _as_recorded(run)
+    )
+
+
+def _as_recorded(run: Run) -> bool:
+    """Tell whether every file that was not sent yet is as it was when the dump ended."""
+    for row in run.journal.files(waiting_only=True):
+        try:
+            state = FileState.of((run.place.dump / row.name).lstat())
+        except OSError:
+            return False
+        if row.state != state:
+            return False
+    return True
+
+
+def clear(job: Job, store: Store, dead: list[Dead]) -> None:
+    """Clear away dead runs: what they left in the store, then their local data.
+
+    A finished dump that was never published is kept for ``--retain-unpublished``. What cannot be
+    cleared stays as it is, with a warning, for the next run.
+    """
+    for one in dead:
+        try:
+            _clear(job, store, one)
+        except BackupError as error:
+            job.stop.check()
+            job.report.warn(f"the leftovers of {one.place.backup} stay: {error.message}")
+
+
+def _clear(job: Job, store: Store, dead: Dead) -> None:
+    place, run = dead.place, dead.run
+    end_leftover(place.dump)
+    if run is None:
+        # Without its journal nobody knows what is ours in the store: nothing is removed there.
+        job.report.warn(
+            f"the journal of {place.backup} is damaged: its local data is removed; what it may "
+            "have left in the store is not"
+        )
+        place.remove()
+        return
+    if _keep(job, run):
+        return
+    location = StoreSettings(**run.load("store"))
+    theirs = store if location == job.store else store.elsewhere(location)
+    if not published(theirs, run):
+        undo(theirs, run.directory)
+        job.report.info("cleared away what an earlier run left", backup=place.backup)
+    run.close()
+    place.remove()
+
+
+def published(store: Store, run: Run) -> bool:
+    """Tell whether the store holds the run's record, which is in the journal before it is sent."""
+    if run.record is None:
+        return False
+    try:
+        return holds(store, f"{run.directory}/{RECORD}", run.record)
+    except HeldError:
+        return True  # somebody else's backup by now: nothing there is ours to remove
+
+
+def _keep(job: Job, run: Run) -> bool:
+    if not run.dumped or run.record is not None:
+        return False
+    if run.snapshot_age_seconds >= job.settings["retain_unpublished"]:
+        return False
+    job.report.warn(
+        f"the finished dump {run.place.backup} was never published and stays on the volume for "
+        f"now; this publishes it: {run.fact('command')}"
+    )
+    return True

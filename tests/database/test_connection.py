@@ -1,0 +1,335 @@
+"""Connecting to a real server, over lines that break in every way."""
+
+import io
+import socket
+import threading
+import time
+
+import pytest
+
+from backup_manager.database import waiting
+from backup_manager.database.connection import Database, Source
+from backup_manager.database.failures import (
+    ConnectError,
+    LostConnectionError,
+    StatementError,
+)
+from backup_manager.database.waiting import wait_for_database
+from backup_manager.errors import DatabaseError, ExitCode, InterruptedBySignalError
+from backup_manager.report import Report
+from backup_manager.signals import Stop
+from tests.database.conftest import PASSWORD, USER, eventually
+from tests.database.proxy import Proxy
+from tests.servers import MariaDB, free_port
+
+
+def wait(
+    source: Source, stop: Stop, report: Report, *, timeout: float = 60, seconds: float = 10
+) -> Database:
+    return wait_for_database(
+        source, timeout=timeout, stop=stop, report=report, interval=0.01, seconds=seconds
+    )
+
+
+def test_the_password_is_not_shown(source: Source) -> None:
+    assert "canary" not in repr(source)
+
+
+def test_a_login(source: Source, stop: Stop, report: Report) -> None:
+    with wait(source, stop, report) as database:
+        assert database.is_tidb
+        assert "8.0.11-TiDB-v8.5.1" in database.version
+        assert "'backup'@'%'" == database.account
+        assert [(3, "€")] == database.query("SELECT 1 + %s, %s", (2, "€"))
+
+
+def test_the_account_is_quoted_as_grant_wants_it(server: MariaDB, stop: Stop) -> None:
+    server.create_account("o'neil@home", "x")
+    with Database(Source(server.host, server.port, "o'neil@home", "x"), stop=stop) as database:
+        assert "'o''neil@home'@'%'" == database.account
+        server.execute(f"GRANT SELECT ON *.* TO {database.account}")
+    server.execute("DROP USER 'o''neil@home'@'%'")
+
+
+def test_autocommit_and_strictness(database: Database, server: MariaDB) -> None:
+    assert 0 == database.execute("UPDATE mysql.tidb SET COMMENT = COMMENT")
+    assert 1 == database.execute("UPDATE mysql.tidb SET COMMENT = 'x'")
+    assert "x" == server.gc_row()[1]
+    with pytest.raises(StatementError) as caught:
+        database.execute("UPDATE mysql.tidb SET COMMENT = REPEAT('x', 1025)")
+    assert 1406 == caught.value.errno
+    assert "x" == server.gc_row()[1]
+
+
+def test_a_refused_statement_leaves_the_line_as_it_is(database: Database) -> None:
+    before = database.query("SELECT CONNECTION_ID()")
+    with pytest.raises(StatementError, match="doesn't exist") as caught:
+        database.query("SELECT * FROM shop.nothing")
+    assert 1146 == caught.value.errno
+    assert not caught.value.passing
+    assert before == database.query("SELECT CONNECTION_ID()")
+
+
+def test_a_killed_connection_is_lost_and_made_anew(database: Database, server: MariaDB) -> None:
+    ((number,),) = database.query("SELECT CONNECTION_ID()")
+    server.execute(f"KILL {number}")
+    with pytest.raises(LostConnectionError):
+        database.query("SELECT 1")
+    assert [(1,)] == database.query("SELECT 1")
+    ((number,),) = database.query("SELECT CONNECTION_ID()")
+    server.execute(f"KILL {number}")
+    assert [(1,)] == database.query("SELECT 1", tries=2)
+
+
+def test_a_write_is_never_repeated(
+    through_proxy: Database, proxy: Proxy, server: MariaDB
+) -> None:
+    proxy.lose_answer_to = b"CONCAT"
+    with pytest.raises(LostConnectionError):
+        through_proxy.execute("UPDATE mysql.tidb SET COMMENT = CONCAT('<', COMMENT)")
+    before = server.gc_row()[1]
+    assert before.startswith("<All")
+    assert [(before,)] == through_proxy.query("SELECT COMMENT FROM mysql.tidb")
+
+
+def test_a_server_that_hangs_is_lost_in_time(
+    proxy: Proxy, source: Source, stop: Stop
+) -> None:
+    with Database(Source(proxy.host, proxy.port, USER, PASSWORD), stop=stop, seconds=0.2) as line:
+        line.query("SELECT 1")
+        proxy.hold.set()
+        with pytest.raises(LostConnectionError, match="0.2 s|timed out"):
+            line.query("SELECT 1")
+
+
+def dribble(listener: socket.socket, ended: threading.Event) -> None:
+    client, _ = listener.accept()
+    with client:
+        # A packet's head that promises much, then a byte now and then.
+        client.sendall(b"\xff\x00\x00\x00")
+        while not ended.wait(0.05):
+            try:
+                client.sendall(b"x")
+            except OSError:
+                return
+
+
+def test_a_server_that_dribbles_is_lost_in_time(stop: Stop) -> None:
+    # Each byte is in time for the client's own time-out: only a bound of the whole call ends it.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ended = threading.Event()
+        serving = threading.Thread(target=dribble, args=(listener, ended))
+        serving.start()
+        database = Database(
+            Source("127.0.0.1", listener.getsockname()[1], USER, PASSWORD), stop=stop, seconds=0.5
+        )
+        try:
+            with pytest.raises(ConnectError) as caught:
+                database.query("SELECT 1")
+        finally:
+            ended.set()
+            serving.join()
+        assert caught.value.passing
+
+
+def test_a_call_in_another_thread_can_be_cut(database: Database, server: MariaDB) -> None:
+    database.identify()
+    failed: list[BaseException] = []
+
+    def sleep() -> None:
+        try:
+            database.query("SELECT SLEEP(9)")
+        except LostConnectionError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    running = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE 'SELECT SLEEP%'"
+    eventually(lambda: server.execute(running) == [(1,)])
+    database.cut()
+    thread.join()
+    assert 1 == len(failed)
+
+
+def test_after_a_signal_calls_have_less_time(proxy: Proxy, stop: Stop) -> None:
+    with Database(Source(proxy.host, proxy.port, USER, PASSWORD), stop=stop) as line:
+        line.query("SELECT 1")
+        proxy.hold.set()
+        stop.request(15)
+        stop._requested_at -= 18.5
+        with pytest.raises(LostConnectionError):
+            line.query("SELECT 1")
+
+
+def test_nothing_is_done_after_the_end(source: Source, stop: Stop) -> None:
+    with Database(source, stop=stop) as root, root.fresh(until=time.monotonic() - 1) as line:
+        with pytest.raises((ConnectError, LostConnectionError)):
+            line.query("SELECT SLEEP(5)")
+
+
+@pytest.mark.parametrize(("user", "password"), [(USER, "wrong-canary"), ("nobody", "")])
+def test_a_wrong_login_ends_at_once(
+    server: MariaDB, stop: Stop, report: Report, log: io.StringIO, user: str, password: str
+) -> None:
+    source = Source(server.host, server.port, user, password)
+    with pytest.raises(DatabaseError, match="Access denied") as caught:
+        wait(source, stop, report)
+    assert ExitCode.DATABASE == caught.value.exit_code
+    assert f"127.0.0.1:{server.port} as '{user}'" in caught.value.message
+    assert "canary" not in caught.value.message
+    assert "waiting" not in log.getvalue()
+
+
+def test_nobody_listens_till_the_time_is_up(stop: Stop, report: Report, log: io.StringIO) -> None:
+    source = Source("127.0.0.1", free_port(), USER, PASSWORD)
+    with pytest.raises(DatabaseError, match=r"refused.* \(tried for 0s\)"):
+        wait(source, stop, report, timeout=0.2)
+    # Many attempts, one line: the next would come after 30 s.
+    assert 1 == log.getvalue().count("waiting for the database")
+
+
+def test_no_time_is_one_attempt(stop: Stop, report: Report, log: io.StringIO) -> None:
+    source = Source("127.0.0.1", free_port(), USER, PASSWORD)
+    with pytest.raises(DatabaseError, match="refused"):
+        wait(source, stop, report, timeout=0)
+    assert "waiting" not in log.getvalue()
+
+
+def test_an_unknown_host_is_given_up_sooner(
+    stop: Stop, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "UNKNOWN_HOST_SECONDS", 0.05)
+    source = Source("no-such-host.invalid", 4000, USER, PASSWORD)
+    with pytest.raises(DatabaseError, match="check --host"):
+        wait(source, stop, report, timeout=600)
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..b", ""])
+def test_what_can_be_no_host(host: str, stop: Stop, report: Report) -> None:
+    with pytest.raises(DatabaseError):
+        wait(Source(host, 1, USER, PASSWORD), stop, report, timeout=0)
+
+
+def test_a_resolver_that_hangs_is_no_prison(
+    stop: Stop, report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        freed.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    source = Source("some.host", 4000, USER, PASSWORD)
+    with pytest.raises(DatabaseError, match="name resolution did not answer"):
+        wait(source, stop, report, timeout=0, seconds=0.1)
+    freed.set()
+
+
+def test_a_server_that_starts_late(
+    server: MariaDB, stop: Stop, report: Report, log: io.StringIO, proxy: Proxy
+) -> None:
+    proxy.refuse.set()
+    timer = threading.Thread(
+        target=lambda: (
+            eventually(lambda: "waiting for the database" in log.getvalue()),
+            proxy.refuse.clear(),
+        )
+    )
+    timer.start()
+    with wait(Source(proxy.host, proxy.port, USER, PASSWORD), stop, report) as database:
+        assert [(1,)] == database.query("SELECT 1")
+    timer.join()
+    assert "Lost connection" in log.getvalue()
+    assert "connected to the database" in log.getvalue()
+
+
+def test_too_many_connections_pass(
+    server: MariaDB, stop: Stop, report: Report, log: io.StringIO, source: Source
+) -> None:
+    server.execute("ALTER USER 'backup'@'%' WITH MAX_USER_CONNECTIONS 1")
+    holder = server.connect(USER, PASSWORD.encode().decode("latin-1"))
+    timer = threading.Thread(
+        target=lambda: (
+            eventually(lambda: "max_user_connections" in log.getvalue()),
+            holder.close(),
+        )
+    )
+    timer.start()
+    try:
+        wait(source, stop, report).close()
+    finally:
+        timer.join()
+        server.execute("ALTER USER 'backup'@'%' WITH MAX_USER_CONNECTIONS 0")
+
+
+def test_a_signal_ends_the_waiting(stop: Stop, report: Report, log: io.StringIO) -> None:
+    source = Source("127.0.0.1", free_port(), USER, PASSWORD)
+    timer = threading.Thread(
+        target=lambda: (
+            eventually(lambda: "waiting for the database" in log.getvalue()),
+            stop.request(15),
+        )
+    )
+    timer.start()
+    with pytest.raises(InterruptedBySignalError):
+        wait_for_database(source, timeout=1800, stop=stop, report=report, interval=300)
+    timer.join()
+
+
+def serve_once(listener: socket.socket, greeting: bytes) -> None:
+    client, _ = listener.accept()
+    client.sendall(greeting)
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x01\x00\x00\x00\x0a"],
+)
+def test_what_is_no_database_ends_at_once(greeting: bytes, stop: Stop, report: Report) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve_once, args=(listener, greeting))
+        serving.start()
+        source = Source("127.0.0.1", listener.getsockname()[1], USER, PASSWORD)
+        with pytest.raises(DatabaseError, match="are those of a TiDB"):
+            wait(source, stop, report)
+        serving.join()
+
+
+def test_the_password_is_not_sent_in_clear(stop: Stop, report: Report) -> None:
+    greeting = (
+        b"\x0a8.0.11\x00\x01\x00\x00\x00abcdefgh\x00\xff\xff\x2e\x02\x00\xff\xff\x15"
+        + b"\x00" * 10
+        + b"ijklmnopqrst\x00mysql_native_password\x00"
+    )
+    switch = b"\xfemysql_clear_password\x00"
+    received: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client:
+            client.sendall(len(greeting).to_bytes(3, "little") + b"\x00" + greeting)
+            received.append(client.recv(65536))
+            client.sendall(len(switch).to_bytes(3, "little") + b"\x02" + switch)
+            received.append(client.recv(65536))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = threading.Thread(target=serve, args=(listener,))
+        serving.start()
+        source = Source("127.0.0.1", listener.getsockname()[1], USER, "canary")
+        with pytest.raises(DatabaseError, match="clear text"):
+            wait(source, stop, report)
+        serving.join()
+    assert 2 == len(received)
+    assert b"canary" not in b"".join(received)
+
+
+def test_a_plain_mariadb_is_no_tidb(
+    tmp_path_factory: pytest.TempPathFactory, stop: Stop, report: Report
+) -> None:
+    with MariaDB(tmp_path_factory.mktemp("plain"), tidb=False) as plain:
+        plain.create_account(USER, PASSWORD)
+        with wait(Source(plain.host, plain.port, USER, PASSWORD), stop, report) as database:
+            assert not database.is_tidb
+            assert "MariaDB" in database.version
