@@ -11,7 +11,7 @@ _LONG_ENOUGH = 4
 # What looks like a secret is masked even where the value is not known to us: a presigned URL, a
 # DSN, a flag, a header.
 _PATTERNS = (
-    re.compile(r"(?i)(--?(?:password|s3\.secret-access-key)[= ])\S+"),
+    re.compile(r"(?i)(--?(?:password|s3\.secret-access-key)[= ])[^\s'\"]+"),
     re.compile(r"(?i)(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+"),
     re.compile(r"(?i)((?:Signature|Credential)=)[^,\s\"']+"),
     re.compile(r"(?i)(://[^:/@\s]+:)[^@/\s]+(?=@)"),

@@ -52,8 +52,10 @@ def test_what_go_takes(text: str, nanoseconds: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "3", "-", "s", ".", "-.", ".s", "+.s", "1d", "10min", "3 h", " 3h", "3h ", "1e3s"]
-    + ["9223372036854775808ns", "3000000h", "10m0", "h10", "ten", "1H", "١h", "--1s"],
+    [
+        *("", "3", "-", "s", ".", "-.", ".s", "+.s", "1d", "10min", "3 h", " 3h", "3h ", "1e3s"),
+        *("9223372036854775808ns", "3000000h", "10m0", "h10", "ten", "1H", "\u0661h", "--1s"),
+    ],
 )
 def test_what_go_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration"):

@@ -71,7 +71,7 @@ class Database:
         self._seconds = seconds
         self._until = until
         self._tls = tls or tls_context(source)
-        self._connection: "Connection[Any] | None" = None
+        self._connection: Connection[Any] | None = None
         # A second descriptor of the same socket: PyMySQL keeps the first to itself.
         self._line: socket.socket | None = None
         self._overdue = False
@@ -200,7 +200,7 @@ class Database:
 
     def _client(self) -> "Connection[Any]":
         seconds = self._left()
-        refused: "dict[str, Callable[[Connection[Any]], Any]]" = {}
+        refused: dict[str, Callable[[Connection[Any]], Any]] = {}
         if not self._tls:
             refused = dict.fromkeys(_CLEAR_TEXT, _ClearTextRefused)
         return Connection(

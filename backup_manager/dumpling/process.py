@@ -178,7 +178,7 @@ class _Words:
         is_error = entry.level in _ERRORS
         error = entry.fields.get("error", "")
         self._findings.log(redact(entry.message), redact(str(error)), is_error=is_error)
-        facts = {_fact_name(name): value for name, value in entry.fields.items()}
+        facts = {_fact_name(redact(name)): value for name, value in entry.fields.items()}
         if is_error:
             self._report.error(entry.message, source="dumpling", severity=entry.level, **facts)
         elif entry.level == "debug" or entry.message.startswith(_CHATTY):

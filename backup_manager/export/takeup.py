@@ -14,7 +14,7 @@ from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import BackupError, HeldError
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store, StoreSettings
-from backup_manager.volume.directory import FileState
+from backup_manager.volume.directory import FileState, scan
 from backup_manager.volume.journal import DamagedJournalError
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Place, Run, find, lock_path
@@ -153,11 +153,13 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
     place, run = dead.place, dead.run
     end_leftover(place.dump)
     if run is None:
-        # Without its journal nobody knows what is ours in the store: nothing is removed there.
-        job.report.warn(
-            f"the journal of {place.backup} is damaged: its local data is removed; what it may "
-            "have left in the store is not"
-        )
+        # Without its journal nobody knows what is ours in the store: nothing is removed there. A
+        # run without a file was killed before it had sent anything.
+        if place.dump.is_dir() and next(scan(place.dump), None):
+            job.report.warn(
+                f"the journal of {place.backup} is damaged: its local data is removed; what it "
+                "may have left in the store is not"
+            )
         place.remove()
         return
     if _keep(job, run):

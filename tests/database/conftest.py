@@ -1,9 +1,9 @@
 """A MariaDB dressed as TiDB for these tests, and an account with exactly the seed's grants."""
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -30,9 +30,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 def server(mariadb: MariaDB) -> MariaDB:
     """The server, with the GC row as it is at first."""
     mariadb.execute("DELETE FROM mysql.tidb")
-    mariadb.execute(
-        "INSERT INTO mysql.tidb VALUES (%s, %s, %s)", (GC_NAME, GC_VALUE, GC_COMMENT)
-    )
+    mariadb.execute("INSERT INTO mysql.tidb VALUES (%s, %s, %s)", (GC_NAME, GC_VALUE, GC_COMMENT))
     return mariadb
 
 
@@ -84,6 +82,13 @@ def eventually(holds: Callable[[], bool], *, seconds: float = 30) -> None:
         time.sleep(0.005)
 
 
-def write_key(path: Path, text: bytes) -> Path:
-    path.write_bytes(text)
-    return path
+def when(holds: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
+    """Do something in another thread as soon as something holds; join the thread."""
+
+    def run() -> None:
+        eventually(holds)
+        act()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread

@@ -12,8 +12,8 @@ from tests.servers import free_port
 class Proxy:
     """Forwards to host:port; what it does wrong is set from the test."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self.host = "127.0.0.1"
+    def __init__(self, host: str, port: int, *, listen: str = "127.0.0.1") -> None:
+        self.host = listen
         self.port = free_port()
         self._target = (host, port)
         self._listener = socket.create_server((self.host, self.port))

@@ -95,8 +95,9 @@ class Leases(RuleBasedStateMachine):
             self.wanted = None if self.runs else self.row
         else:
             # Whoever writes just what the leases had set cannot be told from them.
-            if not same(value, document.original.set):
-                self.wanted = Row(value, document.original.comment)
+            ours = same(value, document.original.set)
+            before = document.original.value if ours else value
+            self.wanted = Row(before, document.original.comment)
             self.row = Row(value, self.row.comment)
         self.touched = self.now
 

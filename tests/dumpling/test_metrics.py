@@ -1,6 +1,7 @@
 import math
 import os
 import socket
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -34,8 +35,9 @@ def test_a_page() -> None:
         ("go_goroutines 8\n", None),
         ("dumpling_dump_estimate_total_rows 3000", Figures(0, 3000, 0, None)),
         (
-            'dumpling_dump_finished_rows{task="a}\\"b",x="y"} 1 1700000000\n'
-            'dumpling_dump_finished_rows{task="c"} 2\ndumpling_dump_finished_rows{} 3',
+            """dumpling_dump_finished_rows{task="a}\\"b",x="y"} 1 1700000000
+dumpling_dump_finished_rows{task="c"} 2
+dumpling_dump_finished_rows{} 3""",
             Figures(6, 0, 0, None),
         ),
         ("dumpling_dump_finished_rows NaN\ndumpling_dump_finished_rows +Inf", None),
@@ -63,18 +65,16 @@ def test_numbers(number: float) -> None:
 
 
 def test_only_the_process_own_port_is_found() -> None:
-    ours = os.fork()
-    if not ours:
-        os.pause() if hasattr(os, "pause") else threading.Event().wait()
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as server:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        subprocess.Popen(["sleep", "600"]) as other,
+    ):
+        try:
             assert server.getsockname()[1] == metrics.listening_port(os.getpid())
-            # The child was forked before: the socket is not its own.
-            assert metrics.listening_port(ours) is None
-        assert metrics.listening_port(os.getpid()) is None
-    finally:
-        os.kill(ours, 9)
-        os.waitpid(ours, 0)
+            assert metrics.listening_port(other.pid) is None
+        finally:
+            other.kill()
+    assert metrics.listening_port(os.getpid()) is None
 
 
 def test_ipv6_too() -> None:

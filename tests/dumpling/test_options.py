@@ -20,6 +20,7 @@ from backup_manager.errors import UsageError
 from tests.dumpling.helpers import BINARY
 
 DEFAULTS = ["--threads=16", "--rows=10000"]
+MANAGED = [row for row in decisions.TABLE if row.verdict == Verdict.MANAGED]
 SECRET = "canary-s3cret"
 
 
@@ -99,11 +100,7 @@ def test_a_rule_file_is_named_absolutely(tmp_path: Path, monkeypatch: pytest.Mon
         merged("--filter=@rules.txt")
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["host", "port", "user", "password", "output", "status-addr", "logfile", "logfmt"]
-    + ["ca", "cert", "key"],
-)
+@pytest.mark.parametrize("name", [row.names[0] for row in MANAGED])
 def test_what_the_manager_owns_is_refused_without_its_value(name: str) -> None:
     short = BINARY.flags[name].short
     spellings = [[f"--{name}={SECRET}"], [f"--{name}", SECRET], [f"--{name} {SECRET}"]]
@@ -150,6 +147,10 @@ def test_what_the_manager_owns_is_refused_without_its_value(name: str) -> None:
 def test_refusals(items: list[str], told: str) -> None:
     with pytest.raises(UsageError, match=re.escape(told)):
         merged(*items)
+
+
+def test_all_managed_options_are_known() -> None:
+    assert 11 == len(MANAGED)
 
 
 def test_one_filter_only() -> None:

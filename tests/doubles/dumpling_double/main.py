@@ -101,6 +101,8 @@ def _check(options: Options, version: Version) -> None:
     account = options.account
     if "://" in options.output:
         raise DumpError(f"the {WHAT} writes to local directories only")
+    if options.file_type.lower() not in ("", "sql", "csv"):
+        raise DumpError(f"unknown config.FileType '{options.file_type}'")
     if version.old and account.ca and not (account.cert and account.key):
         raise DumpError("could not load client key pair: open : no such file or directory")
 

@@ -47,6 +47,7 @@ class Options:
     log_file: str
     log_format: str
     line_end: str
+    file_type: str
     no_views: bool
     no_sequences: bool
     no_schemas: bool
@@ -56,13 +57,11 @@ class Options:
     order_by_primary_key: bool
     dump_empty_database: bool
     mem_quota: int
-    read_timeout: str
 
     def described(self) -> str:
         """The configuration as the log shows it: without the password."""
         return json.dumps(
             {
-                "AllowCleartextPasswords": False,
                 "NoViews": self.no_views,
                 "NoSchemas": self.no_schemas,
                 "NoData": self.no_data,
@@ -188,8 +187,8 @@ def from_flags(flags: FlagSet, version: Version) -> Options:
         log_level=values["loglevel"],
         log_file=values["logfile"],
         log_format=values["logfmt"],
+        file_type=values["filetype"],
         line_end=values.get("csv-line-terminator", "\n"),
         mem_quota=values["tidb-mem-quota-query"],
-        read_timeout=values["read-timeout"],
         **{name.replace("-", "_"): values[name] for name in switches.split()},
     )

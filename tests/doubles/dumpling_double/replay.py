@@ -27,15 +27,18 @@ Job = tuple[str, int, int]
 def run(plan: dict[str, Any], options: Options, output: Output, controls: Controls) -> None:
     """`files` of `bytes` each, and beside them those of `big`, all from the same `seed`."""
     begun = datetime.now().astimezone()
-    output.prepare()
+    empty = controls.has("no-files") or controls.has("only-metadata")
+    if not controls.has("no-files"):
+        output.prepare()
     output.stage.rate = plan.get("rate") or output.stage.rate
-    jobs = list(_jobs(plan))
+    jobs = [] if empty else list(_jobs(plan))
     tables = sorted({table for table, _, _ in jobs})
     output.metrics.total_tables = len(tables)
     output.metrics.add("estimate_total_rows", sum(size // 100 for _, _, size in jobs))
     log_progress(output.metrics, output.log, controls.settings.get("progress_interval", 120))
-    schema = f"CREATE DATABASE `{_DATABASE}`;\n"
-    output.write_whole(f"{_DATABASE}-schema-create.sql", HEADER + schema.encode())
+    if not empty:
+        sql = f"CREATE DATABASE `{_DATABASE}`;\n"
+        output.write_whole(f"{_DATABASE}-schema-create.sql", HEADER + sql.encode())
     for table in tables:
         sql = f"CREATE TABLE `{table}` (`id` bigint, `body` longtext);\n"
         output.write_whole(f"{_DATABASE}.{table}-schema.sql", HEADER + sql.encode())
