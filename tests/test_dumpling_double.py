@@ -192,6 +192,19 @@ def test_what_is_not_seen_is_not_missed(server: MariaDB, tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["metadata"]
 
 
+def test_a_snapshot_that_may_not_be_taken(server: MariaDB, tmp_path: Path) -> None:
+    server.create_account("timeless", "pw", grants=["SELECT ON hard.*"])
+    arguments = source(server, tmp_path, "-utimeless", "-ppw", "-T", "hard.no_key")
+    code, done = run(*arguments)
+    assert code == 1
+    assert done.last_words.startswith(
+        "create dumper failed: cannot get snapshot from TiDB: sql: SHO"
+    )
+    code, done = run(*arguments, control={"misdeed": "old-version"})
+    assert code == 0
+    assert "cannot get snapshot from TiDB" in done.out
+
+
 def test_csv(server: MariaDB, tmp_path: Path) -> None:
     options = ["-T", "hard.no_key,hard.text_key", "--filetype", "csv"]
     code, _ = run(*source(server, tmp_path, *options))

@@ -21,7 +21,7 @@ RELEASE_SECONDS = 10.0
 # While the heartbeat fails, it tries again this soon.
 _RETRY_SECONDS = 5.0
 # How long one heartbeat goes on before it counts, and is told, as failed.
-_BEAT_SECONDS = 30.0
+BEAT_SECONDS = 30.0
 # GC's worker reads the life time first and writes its safe point a little later: one look may
 # come in between, so a doubt is cleared by the second.
 _LOOKS = 2
@@ -52,6 +52,7 @@ class Lease:
         dead_ids: Collection[str] = (),
         known: Original | None = None,
         heartbeat_seconds: float = rules.HEARTBEAT_SECONDS,
+        beat_seconds: float = BEAT_SECONDS,
         lease_seconds: int = rules.LEASE_SECONDS,
     ) -> None:
         self._root = database
@@ -64,13 +65,14 @@ class Lease:
         self._dead_ids = frozenset(dead_ids) - {lease_id}
         self._known = Document(known, {}) if known else None
         self._heartbeat_seconds = heartbeat_seconds
+        self._beat_seconds = beat_seconds
         self._lease_seconds = lease_seconds
         self._snapshot: str | None = None
         self._end = 0  # of the lease, in the database's unix seconds
         self._doubts = 0  # looks at the safe point that are still to come
         self._written = False
         self._remembered: Original | None = None
-        self._fatal: ProtectionError | None = None
+        self._fatal: BackupError | None = None
         self._failing = False
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -101,18 +103,19 @@ class Lease:
                 wait=self._stop.wait,
                 before_write=self._before_first,
             )
+            self._note(change)
+            thread = threading.Thread(target=self._beat_on, name="gc-lease", daemon=True)
+            thread.start()
+            self._thread = thread
         except BaseException:
             self.release()
             raise
-        self._note(change)
         self._report.info(
             "GC is held off",
             life_time=change.row.value,
             before=self._remembered.value if self._remembered else None,
             leases=len(change.document.leases) if change.document else 0,
         )
-        self._thread = threading.Thread(target=self._beat_on, name="gc-lease", daemon=True)
-        self._thread.start()
 
     def watch(self, snapshot: str, *, given: bool = False) -> None:
         """Tell which snapshot the dump reads at; one that the user gave is checked at once.
@@ -178,7 +181,12 @@ class Lease:
     def _again(self, row: Row, now: int) -> Change:
         if self._ended.is_set():
             raise _EndedError
-        return self._renewed(row, now)
+        change = self._renewed(row, now)
+        # Noted before the write: after a lost answer the next look finds all well again.
+        if change.lowered or change.missing or now >= self._end:
+            self._doubts = _LOOKS
+        self._tell_foreign(change)
+        return change
 
     def _renewed(self, row: Row, now: int) -> Change:
         return rules.renew(
@@ -219,11 +227,11 @@ class Lease:
             except _EndedError:
                 return
             except (DatabaseError, ProtectionError) as error:
-                if isinstance(error, ProtectionError) and (
-                    error.reason == Reason.GC_PASSED_SNAPSHOT
-                ):
+                if error.reason == Reason.GC_PASSED_SNAPSHOT:
                     self._fatal = error
                     return
+                if self._ended.is_set():
+                    return  # the release has cut the line
                 self._tell_failing(error)
                 pause = min(pause, _RETRY_SECONDS)
 
@@ -231,12 +239,9 @@ class Lease:
         change = compare_and_set(
             self._line,
             self._again,
-            until=time.monotonic() + min(_BEAT_SECONDS, self._heartbeat_seconds),
+            until=time.monotonic() + self._beat_seconds,
             wait=self._wait_or_end,
         )
-        self._tell_foreign(change)
-        if change.lowered or change.missing or change.now >= self._end:
-            self._doubts = _LOOKS
         self._note(change)
         if self._doubts and self._snapshot:
             check_not_collected(self._line, self._snapshot)

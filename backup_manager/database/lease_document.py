@@ -48,10 +48,17 @@ class Original:
 
 @dataclass(frozen=True)
 class Document:
-    """What COMMENT holds while there are leases: their ids with their ends, in unix seconds."""
+    """What COMMENT holds while there are leases: their ids with their ends, in unix seconds.
+
+    Raises ValueError for an id that is not 8 lower-case hex digits: `parse` would not know it.
+    """
 
     original: Original
     leases: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        if not all(_LEASE_ID.fullmatch(each) for each in self.leases):
+            raise ValueError(f"lease ids are 8 hex digits: {', '.join(self.leases)}")
 
     def encode(self) -> str:
         fields = {
@@ -71,7 +78,6 @@ class Change:
     found: Row
     row: Row
     document: Document | None
-    now: int  # of the database, unix seconds
     lowered: bool = False  # somebody set a value below this lease's need
     missing: bool = False  # this lease was not recorded, or had run out
 
@@ -178,7 +184,6 @@ def renew(
         found=row,
         row=Row(value, _fitting(document)),
         document=document,
-        now=now,
         lowered=not ours and length is not None and length < need,
         missing=lease_id not in living,
     )
@@ -196,16 +201,13 @@ def release(
 
     Raises ProtectionError (reason GC_SET) where COMMENT would become too long.
     """
-    original, living, ours = _look(row, known, now, dead_ids)
-    written = parse(row.comment) is not None
-    if not written and (known is None or row == Row(known.original.value, known.original.comment)):
-        return Change(found=row, row=row, document=None, now=now)
+    original, living, _ = _look(row, known, now, dead_ids)
     others = {each: end for each, end in living.items() if each != lease_id}
-    raised = ours and not same(original.value, row.value)
-    if others and (written or raised):
+    wiped = parse(row.comment) is None
+    if others and not (wiped and same(original.value, row.value)):
         document = Document(original, others)
-        return Change(found=row, row=Row(row.value, _fitting(document)), document=document, now=now)
-    return Change(found=row, row=Row(original.value, original.comment), document=None, now=now)
+        return Change(found=row, row=Row(row.value, _fitting(document)), document=document)
+    return Change(found=row, row=Row(original.value, original.comment), document=None)
 
 
 def clear(

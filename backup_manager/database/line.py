@@ -45,7 +45,7 @@ def _resolve(host: str, port: int, seconds: float) -> list[_Address]:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except OSError as error:
             answers.put(error)
-        except UnicodeError:
+        except (ValueError, OverflowError):
             answers.put(socket.gaierror(socket.EAI_NONAME, "this can be no host's name"))
         else:
             answers.put([(family, address) for family, _, _, _, address in found])

@@ -16,7 +16,8 @@ from backup_manager.errors import DumplingError, Reason
 
 # Where the operator's init container copies it to, where the image has it, and PATH.
 DEFAULT_PLACES = (Path("/var/lib/dumpling-bin/dumpling"), Path("/dumpling"))
-PROBE_SECONDS = 10.0
+# Each of two; both together stay below what SIGTERM may take.
+PROBE_SECONDS = 8.0
 PROBE_BYTES = 1 << 20
 
 # The options that every command of ours uses: a program without them is no Dumpling.
@@ -25,7 +26,7 @@ _ESSENTIAL = frozenset(
     | {"rows", "snapshot", "status-addr", "threads", "user"}
 )
 # A line of pflag's FlagUsages: "  -r, --rows uint   text"; a boolean has no type word.
-_HELP_LINE = re.compile(r"^ {2,}(?:-(\w), +)?--([A-Za-z0-9][\w.-]*)(?: (\S+))?(?: {2,}.*)?$")
+_HELP_LINE = re.compile(r"^ {2,8}(?:-(\w), +)?--([A-Za-z0-9][\w.-]*)(?: (\S+))?(?: {2,}.*)?$")
 _VERSION_LINE = re.compile(r"(?im)^Release version:\s*(\S+)")
 # Names of variables that hold secrets, whatever their value.
 _SECRET_NAME = re.compile(
@@ -76,7 +77,7 @@ class Binary:
 
 
 def find(setting: str | None, env: Mapping[str, str] | None = None) -> Binary:
-    """Find Dumpling and ask it once for its version and options; takes at most 20 s.
+    """Find Dumpling and ask it once for its version and options; takes at most 16 s.
 
     ``env`` is the environment that it is asked in: ours less secrets unless given. Raises
     DumplingError (DUMPLING_UNUSABLE) where there is none that can be run.

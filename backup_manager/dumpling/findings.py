@@ -18,6 +18,8 @@ _NOT_WRITABLE = re.compile(
     r"(?i)read-only file system"
     r"|(?:open|mkdir|write) [^:]{1,300}: (?:permission denied|input/output error)"
 )
+# A database server whose own disk is full says the same words, after an error number.
+_SERVERS_OWN = re.compile(r"(?i)\bError \d+|errcode")
 _GC_PASSED = re.compile(
     r"GC life time is shorter than transaction duration|Error (?:9006|8055)\b"
     r"|snapshot is older than GC safe point"
@@ -70,10 +72,11 @@ class Findings:
             return "; ".join(self._words or self._errors[-1:])
 
     def _scan(self, text: str) -> None:
+        ours = not _SERVERS_OWN.search(text)
         with self._lock:
-            self.no_space = self.no_space or bool(_NO_SPACE.search(text))
-            self.not_writable = self.not_writable or bool(_NOT_WRITABLE.search(text))
-            self.gc_passed = self.gc_passed or bool(_GC_PASSED.search(text))
+            self.no_space |= ours and bool(_NO_SPACE.search(text))
+            self.not_writable |= ours and bool(_NOT_WRITABLE.search(text))
+            self.gc_passed |= bool(_GC_PASSED.search(text))
 
     @staticmethod
     def _remember(kept: list[str], text: str) -> None:

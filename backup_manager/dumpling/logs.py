@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-HIDDEN = "<row data>"
+HIDDEN = "<hidden>"
 
 _TEXT_LINE = re.compile(
     r"\[\d{4}/\d\d/\d\d [^\]]*\] \[(DEBUG|INFO|WARN|ERROR|DPANIC|PANIC|FATAL)\]"

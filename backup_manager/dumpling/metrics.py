@@ -102,19 +102,13 @@ class Meter:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._port: int | None = None
 
     def read(self) -> Figures | None:
         """Return the figures, or None where there are none to be had; never raises."""
-        # Looked up each time it is not known, and again after a failure.
-        self._port = self._port or listening_port(self._pid)
-        if self._port is None:
-            return None
-        page = _scrape(self._port)
-        figures = None if page is None else parse(page)
-        if figures is None:
-            self._port = None
-        return figures
+        # Looked up each time: once Dumpling has ended, its port may be anybody's.
+        port = listening_port(self._pid)
+        page = None if port is None else _scrape(port)
+        return None if page is None else parse(page)
 
 
 def _scrape(port: int) -> str | None:

@@ -228,7 +228,9 @@ def _exec_error(program: str, status: IO[bytes]) -> DumplingError | None:
     """Wait until the launcher has become Dumpling; return why it has not."""
     said = b""
     deadline = time.monotonic() + START_SECONDS
-    while select.select([status], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    ready = select.poll()  # select() itself takes no descriptor beyond 1023
+    ready.register(status, select.POLLIN)
+    while ready.poll(max(0.0, deadline - time.monotonic()) * 1000):
         block = status.read(64)
         if not block:
             break

@@ -54,15 +54,19 @@ class Multipart:
                     UploadId=upload_id,
                     MultipartUpload={"Parts": parts},
                 )
-                return str(answer["ETag"]).strip('"')
-            except self._client.exceptions.NoSuchUpload:
-                there = self._client.head_object(Bucket=self._bucket, Key=key)
-                etag = str(there["ETag"]).strip('"')
-                if etag == etag_of_parts(etags):
+                # Ceph 16 leaves it empty, except in the answer to a second attempt (seen).
+                if etag := str(answer.get("ETag") or "").strip('"'):
                     return etag
-                raise
+            except self._client.exceptions.NoSuchUpload:
+                if self._etag(key) != etag_of_parts(etags):
+                    raise
+            return etag_of_parts(etags) or self._etag(key)
 
         return self._store.call(f"complete the multipart upload of {key}", complete, Reason.UPLOAD)
+
+    def _etag(self, key: str) -> str:
+        answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        return str(answer["ETag"]).strip('"')
 
     def abort(self, key: str, upload_id: str) -> None:
         """Abort a multipart upload; one that is gone already is success."""

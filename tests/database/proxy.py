@@ -22,7 +22,9 @@ class Proxy:
         self.lose_answer_to: bytes | None = None  # forward it, then cut before the answer
         self.lose: bytes | None = None  # cut before it is forwarded
         self.lost = 0
+        self.refused = 0
         self.times = 1  # how many are lost
+        self.gone_after_loss = False  # with a loss, refuse new connections
         self.hold = threading.Event()  # set: nothing more is forwarded from the server
         self.refuse = threading.Event()  # set: connections are closed at once
         self.seen: list[bytes] = []
@@ -53,6 +55,7 @@ class Proxy:
             except OSError:
                 return
             if self.refuse.is_set():
+                self.refused += 1
                 _close(client)
                 continue
             try:
@@ -89,6 +92,8 @@ class Proxy:
             if pattern is None or pattern not in data or self.lost >= self.times:
                 return False
             self.lost += 1
+            if self.gone_after_loss:
+                self.refuse.set()
             return True
 
     def _downstream(

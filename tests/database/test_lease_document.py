@@ -160,6 +160,8 @@ def test_a_dead_lease_goes_with_whoever_comes_next() -> None:
 def test_a_dead_lease_does_not_keep_its_value_for_others() -> None:
     taken = renew(raised(2 * NEED), B, need=NEED, now=END)
     assert "72h0m0s" == taken.row.value
+    left = renew(Row("72h", None), A, need=2 * NEED, now=NOW).row
+    assert "72h" == renew(left, B, need=NEED, now=END).row.value
 
 
 def test_a_lease_that_is_known_to_be_dead_goes_at_once() -> None:
@@ -292,7 +294,7 @@ def test_the_limit_counts_characters_and_is_checked_before() -> None:
 
 def test_too_many_leases_are_refused() -> None:
     row = BEFORE
-    for number in range(41):
+    for number in range(42):
         row = renew(row, f"{number:08x}", need=NEED, now=NOW).row
     with pytest.raises(ProtectionError, match="no room for another lease"):
         renew(row, A, need=NEED, now=NOW)

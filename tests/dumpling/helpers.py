@@ -49,7 +49,8 @@ Flags:
   -p, --password string                   secret
   -P, --port int                          where
   -r, --rows uint                         If specified, split.
-                                          If not specified, --slow.
+                                          If not specified, slow:
+                                          --slow is slow
       --s3.region string                  where
       --snapshot string                   when
   -s, --statement-size uint               size

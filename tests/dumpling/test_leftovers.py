@@ -8,14 +8,16 @@ import pytest
 from backup_manager.dumpling import leftovers
 from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import DumplingError
-from tests.dumpling.helpers import alive
+from tests.dumpling.helpers import alive, wait_for
 
 WAIT = [sys.executable, "-IS", "-c", "import sys; sys.stdin.read()"]
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
-    # exec has happened when Popen returns, so /proc shows the arguments.
-    return subprocess.Popen([*WAIT, *arguments], stdin=subprocess.PIPE)
+    child = subprocess.Popen([*WAIT, *arguments], stdin=subprocess.PIPE)
+    # Popen returns from within exec, a moment before /proc shows the arguments.
+    wait_for(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() != b"")
+    return child
 
 
 def test_only_one_with_exactly_this_output_is_ended(tmp_path: Path) -> None:

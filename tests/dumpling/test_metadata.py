@@ -62,6 +62,11 @@ def test_the_first_of_several_positions_is_the_servers_own() -> None:
     assert ("475", "bin.000016", "0-1-2") == (found.position, found.log, found.gtid)
 
 
+def test_a_set_of_gtids_over_several_lines() -> None:
+    data = MARIADB.replace(b"GTID:0-1-2\n", b"GTID:aa:1-5,\nbb:1-9\n")
+    assert ("475", "aa:1-5,") == (metadata.parse(data).position, metadata.parse(data).gtid)
+
+
 def test_a_time_as_position() -> None:
     data = TIDB.replace(b"420747102018863124", b"2020-11-10 10:40:19")
     assert "2020-11-10 10:40:19" == metadata.parse(data).position

@@ -39,6 +39,8 @@ def parse(*items: str) -> list[tuple[str, str]]:
         (["-mW=false"], [("no-schemas", "true"), ("no-views", "false")]),
         (["-mWr5"], [("no-schemas", "true"), ("no-views", "true"), ("rows", "5")]),
         (["-mr", "5"], [("no-schemas", "true"), ("rows", "5")]),
+        (["-W "], [("no-views", "true")]),
+        (["--no-views "], [("no-views", "true")]),
         (["--no-views"], [("no-views", "true")]),
         (["--no-views", "--rows=5"], [("no-views", "true"), ("rows", "5")]),
         (["--no-views="], [("no-views", "")]),

@@ -1,6 +1,7 @@
 """The double and, where there is one, a real binary: their help, and how they fail."""
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.dumpling.helpers import report, wait_for
 
 SECRET = "canary-s3cret"
 DOUBLE = Path(__file__).parents[1] / "doubles" / "dumpling"
-REAL = os.environ.get("REAL_DUMPLING", "/work/real-dumpling/bin/dumpling")
+REAL = os.environ.get("REAL_DUMPLING") or shutil.which("dumpling") or "no-real-dumpling"
 
 
 @pytest.fixture(params=[str(DOUBLE), REAL], ids=["double", "real"], scope="module")

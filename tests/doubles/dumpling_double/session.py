@@ -93,7 +93,7 @@ class Session:
                 host=account.host,
                 port=account.port,
                 user=account.user,
-                password=account.password,
+                password=account.password.encode("utf-8", "surrogateescape"),
                 charset="utf8mb4",
                 autocommit=True,
                 connect_timeout=30,

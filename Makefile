@@ -1,0 +1,40 @@
+# Everything here works from a clean clone on a Debian-like machine that has Python 3.11, make and
+# git, as root or with sudo. PYTHON=... names another Python.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+export PYTHON ?= python3
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean servers venv
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compare: two minutes
+	@$(BIN)/python -m tests.demo
+
+test: lint servers ## Everything that is checked: lint, then all tests with coverage
+	$(BIN)/python -m pytest --cov=backup_manager --cov-report=term-missing:skip-covered
+
+lint: venv ## Rules, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: servers venv ## The benchmarks; bench/README.md tells what each measures
+	@$(BIN)/python -m bench
+
+lock: ## Write requirements/ anew from pyproject.toml
+	@scripts/lock
+
+clean: ## Remove what make has made here
+	rm -rf .venv .cache .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What the test servers run: Debian's MariaDB and Ceph.
+servers:
+	@scripts/install-packages
+
+venv:
+	@scripts/make-venv

@@ -1,0 +1,1 @@
+"""The benchmarks: each is one command, README.md tells what it measures."""

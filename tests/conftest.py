@@ -1,0 +1,88 @@
+"""The servers that many tests share: each starts once, when the first test asks for it.
+
+They are never emptied: a test makes schemas, accounts and buckets under names of its own
+(`unique`).
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import find_dumpling
+from tests.servers import Ceph, Database, MariaDB, Rclone, S3Server, SeaweedFS, database, missing
+
+
+def _need(*programs: str) -> None:
+    absent = missing(*programs)
+    if absent:
+        pytest.skip(f"not installed: {', '.join(absent)} (scripts/install-packages)")
+
+
+@pytest.fixture(scope="session")
+def tidb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The TiDB of TIDB_ADDR, or a MariaDB dressed as one."""
+    if not os.environ.get("TIDB_ADDR"):
+        _need("mariadbd", "mariadb-install-db")
+    with database(tmp_path_factory.mktemp("tidb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def plain_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A MariaDB that says what it is; also the place to load a dump into."""
+    _need("mariadbd", "mariadb-install-db", "mariadb")
+    with MariaDB(tmp_path_factory.mktemp("mariadb"), tidb=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    _need("ceph-mon", "ceph-osd", "radosgw")
+    with Ceph(tmp_path_factory.mktemp("ceph")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rclone]:
+    _need("rclone")
+    with Rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    _need("weed")
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dumpling() -> Path:
+    """The Dumpling to test with: see find_dumpling."""
+    return find_dumpling()
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest) -> str:
+    """A name for this test alone, which suits buckets, schemas and accounts."""
+    readable = re.sub("[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return f"{readable[:16].rstrip('-')}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def bucket(ceph: S3Server, unique: str) -> str:
+    """A new, empty bucket in Ceph."""
+    ceph.create_bucket(unique)
+    return unique
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """An empty volume."""
+    path = tmp_path / "volume"
+    path.mkdir()
+    return path

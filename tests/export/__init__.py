@@ -1,0 +1,1 @@
+"""export as a user runs it: a real process, real servers."""

@@ -1,0 +1,80 @@
+"""A database with something in it, and an export of it that works; each test bends one thing."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import hard_schema
+from tests.command import CANARY_PASSWORD, DOUBLE, Export
+from tests.s3_proxy import S3Proxy
+from tests.servers import GC_COMMENT, GC_VALUE, Ceph, Database
+
+ACCOUNT = "backup"
+Make = Callable[..., Export]
+
+
+@pytest.fixture(scope="session")
+def shop(tidb: Database) -> Database:
+    """The database with three schemas: `shop`, `stock`, and the hard ones; and the account."""
+    tidb.execute("CREATE DATABASE shop")
+    tidb.execute("CREATE TABLE shop.orders (id INT PRIMARY KEY, note VARCHAR(300), raw BLOB)")
+    tidb.execute(
+        "INSERT INTO shop.orders WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n"
+        " WHERE id < 1000) SELECT id, CONCAT('order ', id, REPEAT(' ~', 100)),"
+        " REPEAT(CHAR(id % 256), 200) FROM n"
+    )
+    tidb.execute("CREATE TABLE shop.empty_table (a INT)")
+    tidb.execute("CREATE DATABASE stock")
+    tidb.execute("CREATE TABLE stock.items (id INT PRIMARY KEY, name VARCHAR(50))")
+    tidb.execute("INSERT INTO stock.items VALUES (1, 'ünïcode ✓ 漢字'), (2, NULL)")
+    hard_schema.create(tidb.execute)
+    tidb.create_account(ACCOUNT, CANARY_PASSWORD)
+    return tidb
+
+
+@pytest.fixture
+def make(shop: Database, ceph: Ceph, bucket: str, volume: Path) -> Make:
+    """Make an export of the shop to a bucket of its own; keyword arguments change it."""
+
+    def build(**settings: Any) -> Export:
+        defaults: dict[str, Any] = {
+            "provider": "ceph",
+            "prefix": "nightly",
+            "table_filter": ["shop.*", "stock.*"],
+        }
+        return Export.of(shop, ceph, bucket, volume, **(defaults | settings))
+
+    return build
+
+
+@pytest.fixture
+def double(make: Make) -> Make:
+    """The same with the double of Dumpling, told what to do: ``double({"misdeed": …}, …)``."""
+
+    def build(*controls: dict[str, Any], **settings: Any) -> Export:
+        import json  # noqa: PLC0415 - one use
+
+        environment = dict(settings.pop("environment", None) or {})
+        if controls:
+            environment["DUMPLING_DOUBLE"] = json.dumps(list(controls))
+        return make(dumpling=DOUBLE, environment=environment, **settings)
+
+    return build
+
+
+@pytest.fixture
+def proxy(ceph: Ceph) -> Iterator[S3Proxy]:
+    """A proxy before Ceph that can be told to misbehave."""
+    with S3Proxy(ceph.http) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def gc_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After every test the GC row is as before, unless the test says otherwise."""
+    yield
+    if "shop" in request.fixturenames and "gc_left" not in request.keywords:
+        server: Database = request.getfixturevalue("shop")
+        assert (GC_VALUE, GC_COMMENT) == server.gc_row()
