@@ -36,9 +36,9 @@ class Redactor:
             return
         spellings = {
             secret,
-            quote(secret, safe=""),
-            quote(secret),
-            quote_plus(secret),
+            quote(secret, safe="", errors="surrogateescape"),
+            quote(secret, errors="surrogateescape"),
+            quote_plus(secret, errors="surrogateescape"),
             json.dumps(secret)[1:-1],
             json.dumps(secret, ensure_ascii=False)[1:-1],
             repr(secret)[1:-1],

@@ -108,6 +108,10 @@ class Report:
     def info(self, event: str, **facts: Any) -> None:
         self._log.info(event, **facts)
 
+    def caution(self, event: str, **facts: Any) -> None:
+        """Log at the level of warnings what is no warning about the backup."""
+        self._log.warning(event, **facts)
+
     def step(self, event: str, **facts: Any) -> None:
         """Say that a step of the story has been reached; one line."""
         self._log.info(event, **facts)

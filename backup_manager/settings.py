@@ -190,6 +190,7 @@ class Settings:
 
 def _resolve(definition: Definition, flag: Any, environ: Mapping[str, str]) -> Setting:
     given, origin = _given(definition, flag, environ)
+    check_utf8(origin, *((given,) if isinstance(given, str) else given or ()))
     if definition.repeated:
         return Setting(tuple(given or ()), shlex.join(given or ()), origin)
     if definition.switch:
@@ -197,6 +198,12 @@ def _resolve(definition: Definition, flag: Any, environ: Mapping[str, str]) -> S
     if given is None:
         return Setting(None, "", origin)
     return Setting(_parse(definition, definition.parse, given, origin), given, origin)
+
+
+def check_utf8(origin: str, *texts: str) -> None:
+    """Raise UsageError where a text is no UTF-8: a record or a key could not hold it."""
+    if not all(values.is_utf8(text) for text in texts):
+        raise UsageError(f"{origin} is no UTF-8 text", fix="give it as UTF-8")
 
 
 def _given(definition: Definition, flag: Any, environ: Mapping[str, str]) -> tuple[Any, str]:
@@ -241,6 +248,7 @@ def _parse(definition: Definition, parse: Callable[[str], Any], text: str, origi
 def _password(file: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
     if file.value is None:
         text = environ.get(PASSWORD_VARIABLE, "")
+        check_utf8(PASSWORD_VARIABLE, text)
         return text, PASSWORD_VARIABLE if text else "default"
     try:
         text = file.value.read_bytes().decode()
@@ -255,7 +263,7 @@ def _password(file: Setting, environ: Mapping[str, str]) -> tuple[str, str]:
             why=error.strerror or str(error),
             fix="check the mount and its permissions",
         ) from error
-    text = text.removesuffix("\n").removesuffix("\r")
+    text = text.removesuffix("\r\n" if text.endswith("\r\n") else "\n")
     if not text:
         raise UsageError(
             f"the password file {file.value} is empty",

@@ -4,6 +4,7 @@ Each function raises ValueError(why, what to do) where the text is wrong.
 """
 
 import re
+import stat
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,12 @@ _MAX_PORT = 65535
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 # An object's key has 1,024 bytes; our own part of it needs room too.
 _MAX_PREFIX_BYTES = 512
+_MAX_PATH = 4096
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether no bytes of the command line or the environment were lost in reading it."""
+    return text.encode("utf-8", "replace").decode() == text
 
 
 def boolean(text: str) -> bool:
@@ -47,9 +54,16 @@ def seconds(text: str) -> float:
 
 def existing_file(text: str) -> Path:
     path = Path(text)
-    if not path.exists():
-        raise ValueError(f"there is no file {text}", "check the path and the mount")
-    if path.is_dir():
+    if "\n" in text or len(text) > _MAX_PATH:
+        # Perhaps the file's content, a private key: it is not repeated.
+        raise ValueError("the text is no path", "name the file; its content has no place here")
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {text}", "check the path and the mount") from None
+    except OSError as error:
+        raise ValueError(f"{text}: {error.strerror}", "check the path and the mount") from None
+    if stat.S_ISDIR(state.st_mode):
         raise ValueError(f"{text} is a directory", "name the file in it")
     return path
 
@@ -87,10 +101,10 @@ def prefix(text: str) -> str:
     joined = "/".join(pieces)
     if any(ord(character) < ord(" ") or character == "\x7f" for character in joined):
         raise ValueError(f"{text!r} has a control character", "give printable characters only")
-    if len(joined.encode("utf-8", "surrogateescape")) > _MAX_PREFIX_BYTES:
-        raise ValueError("the prefix has more than 512 bytes", "give a shorter one")
-    if joined.encode("utf-8", "replace").decode() != joined:
+    if not is_utf8(joined):
         raise ValueError(f"{text!r} is no UTF-8", "give the prefix as UTF-8")
+    if len(joined.encode()) > _MAX_PREFIX_BYTES:
+        raise ValueError("the prefix has more than 512 bytes", "give a shorter one")
     return joined
 
 
@@ -111,7 +125,10 @@ def endpoint(text: str, default_scheme: str) -> str:
         raise ValueError(
             f"{text!r} has a path or a query", f"{fix}; bucket and prefix have flags of their own"
         )
-    if not parts.hostname or re.search(r"\s", parts.netloc):
+    # Not of parts.netloc: urlsplit leaves tabs and newlines out.
+    if not parts.hostname or re.search(r"\s", text):
         raise ValueError(f"{text!r} names no host", fix)
+    if number == 0:
+        raise ValueError(f"{text!r} has no port that could be connected to", fix)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{number}" if number is not None else "")

@@ -52,6 +52,8 @@ class Ground:
         """Return this process' environment with the store's keys, and without foreign settings."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         return clean | {
+            # The double finds its packages at once, as the binary needs none.
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "AWS_ACCESS_KEY_ID": self.ceph.access_key,
             "AWS_SECRET_ACCESS_KEY": self.ceph.secret_key,
             "AWS_REGION": "us-east-1",
@@ -97,7 +99,7 @@ class Ground:
     def dump(self, load: Load) -> tuple[Cost, Path]:
         """Run Dumpling's double alone; return what it cost and the directory that it filled."""
         target = self.directory / self.new_name()
-        argv = [sys.executable, str(DOUBLE), f"--output={target}", "--threads=16", "--rows=10000"]
+        argv = [str(DOUBLE), f"--output={target}", "--threads=16", "--rows=10000"]
         return self.run(argv, load.control()), target
 
     def remove(self, directory: Path) -> None:

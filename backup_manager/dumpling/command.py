@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from backup_manager.database.source import Source
 from backup_manager.dumpling.binary import Binary
 from backup_manager.dumpling.options import Options
 from backup_manager.errors import UsageError
@@ -16,19 +16,6 @@ from backup_manager.errors import UsageError
 STATUS_ADDRESS = "127.0.0.1:0"
 _PASSWORD = "--password="  # noqa: S105 - the option, not one
 _MASK = "***"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The database that is dumped, as Dumpling is told of it; TLS files may each be missing."""
-
-    host: str
-    port: int
-    user: str
-    password: str = field(default="", repr=False)
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
 
 
 def check_user(user: str) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from backup_manager.dumpling.metadata import METADATA
-from backup_manager.dumpling.room import is_full
 from backup_manager.dumpling.rules import Literals, fold
 from backup_manager.errors import DumpInvalidError, Reason, VolumeError
+from backup_manager.volume.directory import is_full
 
 _ENDING = re.compile(r"\.(?:sql|csv|parquet)(?:\.(?:gz|gzip|snappy|zst|zstd))?\Z")
 _SCHEMA = re.compile(r"(.+)-schema-create", re.DOTALL)
@@ -62,7 +62,7 @@ class Content:
         self.schemas: set[str] = set()
         self._literals = literals
         self._case_sensitive = case_sensitive
-        self._names_readable = names_readable
+        self.names_readable = names_readable
         self._missing = {self._key(*pair) for pair in literals.tables}
         self._empty: list[str] = []
         self._empty_count = 0
@@ -76,7 +76,7 @@ class Content:
             self._empty_count += 1
             if len(self._empty) < _SHOWN:
                 self._empty.append(name)
-        if self._names_readable and (parsed := parse_name(name)):
+        if self.names_readable and (parsed := parse_name(name)):
             schema, table = parsed
             self.schemas.add(schema)
             if table is not None and self._missing:
@@ -126,7 +126,7 @@ class Content:
 
     def _unseen(self) -> list[str]:
         """Return the literal schemas and tables of which nothing was dumped, sorted."""
-        if not self._names_readable:
+        if not self.names_readable:
             return []
         seen = {fold(schema, self._case_sensitive) for schema in self.schemas}
         schemas = [x for x in self._literals.schemas if fold(x, self._case_sensitive) not in seen]
@@ -138,7 +138,7 @@ class Content:
 
         Empty with a template for file names: it cannot be told.
         """
-        if not self._names_readable:
+        if not self.names_readable:
             return []
         return sorted(
             schema

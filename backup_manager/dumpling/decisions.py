@@ -95,10 +95,10 @@ TABLE: tuple[Decision, ...] = (
         "--s3.*, --gcs.*, --azblob.*",
         "",
         "Dumpling writes to the volume; backup-manager uploads",
-        "--provider, --endpoint, --bucket and --s3-option",
+        "--provider, --endpoint and --bucket",
     ),
     _refused("--help", "help", "nothing would be dumped", "dumpling --help"),
-    _refused("--version", "version", "nothing would be dumped", "backup-manager doctor"),
+    _refused("--version", "version", "nothing would be dumped", "dumpling --version"),
     _warned("--where", "where", "only rows that the condition selects are in the backup", bool),
     _warned(
         "--consistency=none",

@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from backup_manager.dumpling.room import is_full
 from backup_manager.errors import DumpInvalidError, Reason, VolumeError
+from backup_manager.volume.directory import is_full
 
 METADATA = "metadata"
 METADATA_BYTES = 64 * 1024

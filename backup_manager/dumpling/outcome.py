@@ -67,8 +67,7 @@ def judge(code: int, findings: Findings) -> BackupError | None:
         return VolumeError(
             "the volume is full",
             why=why,
-            fix="give the volume more room, dump compressed (Dumpling option --compress), or use "
-            "--reclaim as-uploaded",
+            fix="give the volume more room, or dump compressed (Dumpling option --compress)",
             reason=Reason.VOLUME_FULL,
         )
     if code == 0:

@@ -27,6 +27,7 @@ DRAIN_SECONDS = 5.0
 KILL_SECONDS = 5.0
 _BLOCK = 64 * 1024
 
+_WARNINGS = frozenset({"warn", "warning"})
 _ERRORS = frozenset({"error", "dpanic", "panic", "fatal"})
 # Lines that come once a table, every two minutes, or in pages.
 _CHATTY = (
@@ -183,6 +184,8 @@ class _Words:
             self._report.error(entry.message, source="dumpling", severity=entry.level, **facts)
         elif entry.level == "debug" or entry.message.startswith(_CHATTY):
             self._report.debug(entry.message, source="dumpling", severity=entry.level, **facts)
+        elif entry.level in _WARNINGS:
+            self._report.caution(entry.message, source="dumpling", severity=entry.level, **facts)
         else:
             self._report.info(entry.message, source="dumpling", severity=entry.level, **facts)
 

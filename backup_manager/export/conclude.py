@@ -34,19 +34,24 @@ def conclude(
     exact: bool,
     expected_position: str | None,
     position_required: bool,
+    cause: str,
 ) -> tuple[metadata.Metadata, Content]:
     """Reconcile the dump with what was sent, and write down that it is finished.
 
     From then on a confirmed file is never sent again, and an unconfirmed one must be as recorded.
-    ``exact`` says that no close of a file was missed. Raises DumpInvalidError, VolumeError.
+    ``exact`` says that no close of a file was missed; ``cause`` is what Dumpling said of a position
+    that it could not read. Raises DumpInvalidError, VolumeError.
     """
     said = metadata.check(
-        run.place.dump / METADATA, expected_position, position_required=position_required
+        run.place.dump / METADATA,
+        expected_position,
+        position_required=position_required,
+        cause=cause,
     )
     content = Content(
         job.options.literals,
         case_sensitive=job.options.case_sensitive,
-        names_readable=job.options.template is None,
+        names_readable=not job.options.template,
     )
     _reconcile(run, content, exact=exact)
     content.check(job.volume)

@@ -1,6 +1,7 @@
 """Dumpling, with the upload beside it, until it has ended."""
 
 import os
+from dataclasses import dataclass
 
 from backup_manager.database.lease import Lease
 from backup_manager.dumpling.binary import child_environment
@@ -16,10 +17,23 @@ from backup_manager.volume.watcher import Watcher
 _STOP_GRACE_SECONDS = 3.0
 
 
+@dataclass(frozen=True)
+class DumpEnd:
+    """How Dumpling ran.
+
+    ``pinned``: the snapshot that we had it read; ``exact``: whether every close of a file was
+    seen; ``no_position``: why it could not read the position, if it said so.
+    """
+
+    pinned: str | None
+    exact: bool
+    no_position: str
+
+
 def run_dumpling(
     job: Job, run: Run, beside: Beside, snapshot: str | None, lease: Lease | None
-) -> Watcher:
-    """Run Dumpling to its end, sending each file as it is closed; return the watcher, finished.
+) -> DumpEnd:
+    """Run Dumpling to its end, sending each file as it is closed; return how it went.
 
     Raises DumplingError, VolumeError, and whatever goes wrong beside it.
     """
@@ -48,7 +62,7 @@ def run_dumpling(
         watcher.finish()
     finally:
         watcher.stop()
-    return watcher
+    return DumpEnd(snapshot, watcher.exact, process.findings.metadata_error)
 
 
 def offer_unknown(run: Run, uploader: Uploader) -> None:

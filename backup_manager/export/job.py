@@ -12,7 +12,7 @@ from backup_manager.dumpling import binary, options
 from backup_manager.dumpling.command import check_user
 from backup_manager.errors import UsageError
 from backup_manager.report import Report
-from backup_manager.settings import Settings
+from backup_manager.settings import Settings, check_utf8
 from backup_manager.signals import Stop
 from backup_manager.store.client import StoreSettings
 from backup_manager.store.providers import PROVIDERS
@@ -56,6 +56,7 @@ def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, st
     store = store_settings(settings)
     gc_life_time = parse_gc_life_time(settings["gc_life_time"])
     found = binary.find(settings["dumpling"])
+    check_utf8("an option for Dumpling", *dumpling_args)
     given = [*settings["dumpling_option"], *dumpling_args]
     merged = options.merge(given, settings["table_filter"], found)
     for warning in merged.warnings:

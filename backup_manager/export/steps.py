@@ -4,21 +4,22 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from backup_manager.catalog.formats import timestamp
 from backup_manager.catalog.publish import Publisher
 from backup_manager.catalog.undo import undo
-from backup_manager.database import privileges, snapshot
+from backup_manager.database import privileges, snapshot, visible
 from backup_manager.database.connection import Database
 from backup_manager.database.dead_leases import clear_dead
 from backup_manager.database.lease import Lease
 from backup_manager.database.waiting import wait_for_database
+from backup_manager.dumpling.content import Content
 from backup_manager.errors import BackupError, HeldError
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
-from backup_manager.export.dump import run_dumpling
+from backup_manager.export.dump import DumpEnd, run_dumpling
 from backup_manager.export.job import Job
 from backup_manager.export.record import compose, facts_of
 from backup_manager.export.takeup import Found
@@ -205,24 +206,15 @@ def take_snapshot(job: Job, database: Database, lease: Lease | None) -> str | No
     return None
 
 
-@dataclass(frozen=True)
-class DumpEnd:
-    """How Dumpling ran: at which snapshot of ours, and whether every close of a file was seen."""
-
-    pinned: str | None
-    exact: bool
-
-
 def dump(job: Job, run: Run, beside: Beside, pinned: str | None, lease: Lease | None) -> DumpEnd:
     """Run Dumpling, with the upload beside it. Raises DumplingError and what goes wrong beside."""
     run.journal.remember(snapshot_taken=datetime.now(UTC).isoformat())
     job.report.step("dumping", dumpling=job.dumpling.version, options=list(job.options.argv))
     started = time.monotonic()
     try:
-        watcher = run_dumpling(job, run, beside, pinned, lease)
+        return run_dumpling(job, run, beside, pinned, lease)
     finally:
         job.report.summary.seconds["dump"] = round(time.monotonic() - started, 3)
-    return DumpEnd(pinned, watcher.exact)
 
 
 def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: DumpEnd) -> None:
@@ -235,16 +227,33 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
         exact=end.exact,
         expected_position=end.pinned or (job.options.snapshot if tidb else None),
         position_required=tidb,
+        cause=end.no_position,
     )
     position = end.pinned or said.position or ""
     moment = snapshot.tso_time(position, datetime.now(UTC)) if tidb else None
     run.journal.remember(
         snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None})
     )
+    _warn_of_what_is_not_in_it(job, database, content)
+    run.journal.remember(warnings=json.dumps(job.report.summary.warnings))
+
+
+def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -> None:
     left_out = content.left_out(privileges.visible_schemas(database))
     if left_out:
         job.report.warn(f"not in this backup, by the filter: {', '.join(left_out)}")
-    run.journal.remember(warnings=json.dumps(job.report.summary.warnings))
+    for kind, option in (("VIEW", "no-views"), ("SEQUENCE", "no-sequences")):
+        if job.options.values.get(option, "true") == "true" and content.names_readable:
+            names = [
+                name
+                for schema, name in visible.objects(database, kind)
+                if schema in content.schemas
+            ]
+            if names:
+                job.report.warn(
+                    f"{len(names)} {kind.lower()}s are not in this backup, as Dumpling leaves them "
+                    f"out: --dumpling-option=--{option}=false dumps them"
+                )
 
 
 def send_rest(job: Job, run: Run, beside: Beside) -> None:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from backup_manager.errors import Reason, VolumeError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# Dumpling writes blocks of about 1 MB: with less room than that, one may have failed.
+FULL_BYTES = 1 << 20
 _PROBE = ".backup-manager-probe"
 
 
@@ -99,8 +101,14 @@ def free_bytes(volume: Path) -> int:
 
 
 def is_full(volume: Path) -> bool:
-    """Tell whether not even one more MiB fits."""
-    return free_bytes(volume) < 1 << 20
+    """Tell whether less than 1 MiB, or no inode, is free; False where it cannot be told."""
+    try:
+        state = os.statvfs(volume)
+    except OSError:
+        return False
+    if state.f_files and not state.f_favail:
+        return True
+    return state.f_bavail * state.f_frsize < FULL_BYTES
 
 
 def scan(root: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:

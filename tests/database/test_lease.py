@@ -99,6 +99,7 @@ def die(lease: Lease) -> None:
     lease._ended.set()
     if lease._thread:
         lease._thread.join()
+    lease._line.close()
 
 
 def collected_up_to_now(server: MariaDB) -> None:

@@ -108,7 +108,7 @@ def test_a_server_of_another_name_is_not_trusted(
 
 
 def test_a_client_certificate_of_another_ca_is_refused(
-    trusting: Source, report: Report, log: io.StringIO, tmp_path: Path
+    trusting: Source, report: Report, tmp_path: Path
 ) -> None:
     other = Certificates.create(tmp_path)
     source = replace(
@@ -117,7 +117,9 @@ def test_a_client_certificate_of_another_ca_is_refused(
         tls_cert=other.client_certificate,
         tls_key=other.client_key,
     )
-    refused_at_once(source, report, log, "TLS failed|Access denied")
+    # The server's alert may be lost behind its reset of the line: then the next try has it.
+    with pytest.raises(DatabaseError, match="TLS failed"):
+        connect(source, report)
 
 
 def test_a_server_without_tls(

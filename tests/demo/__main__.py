@@ -21,17 +21,27 @@ from types import FrameType
 from typing import NoReturn
 
 from tests.command import DOUBLE, ROOT, find_dumpling
-from tests.restore import MANIFEST, RECORD, Fetched, fetch_backup, listing, load
-from tests.servers import Ceph, Database, ExternalTiDB, MariaDB, database
-from tests.servers.sql import quoted
+from tests.restore import (
+    MANIFEST,
+    RECORD,
+    BackupBrokenError,
+    Fetched,
+    LoadError,
+    fetch_backup,
+    listing,
+    load,
+)
+from tests.servers import Ceph, Database, ExternalTiDB, MariaDB, ServerError, database
 
 from . import data
+from .compare import compare
 from .screen import Screen, mib
-from .watch import Moment, Watch
+from .watch import Moment, Watch, as_rows
 
 BUCKET, PREFIX, ACCOUNT = "demo-backups", "nightly/demo", "demo_backup"
 KEPT = ROOT / ".cache" / "demo"
 OPTIONS = ("--threads=4", "--rows=50000", "--filesize=8MiB")
+_EXPORT_SECONDS = 300
 _SHOWN_OBJECTS = 8
 _SHOWN_MOMENTS = 8
 
@@ -95,7 +105,8 @@ class Demo:
         which = "the test double: no dumpling on PATH" if double else str(self.dumpling)
         self.screen.say(f"   Dumpling is {which}.\n")
         argv, environment = self._command()
-        shown = " \\\n       ".join(shlex.quote(word.replace(f"{ROOT}/", "")) for word in argv)
+        words = [shlex.quote(word.replace(f"{ROOT}/", "")) for word in argv]
+        shown = " \\\n       ".join([" ".join(words[:2]), *words[2:]])
         self.screen.say(f"   {shown}\n   with the store's two keys in its environment\n")
         process = subprocess.Popen(
             argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8"
@@ -103,14 +114,17 @@ class Demo:
         self._stack.callback(_end, process)
         watch = Watch(self.store, BUCKET, PREFIX, self.volume, process)
         watch.start()
-        output, _ = process.communicate(timeout=300)
+        try:
+            output, _ = process.communicate(timeout=_EXPORT_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise NotShownError(f"the export takes more than {_EXPORT_SECONDS} s") from None
         watch.join()
         line = output.splitlines()[-1] if output else "{}"
         self.screen.say(
             f"\n   exit code {process.returncode}; the last line of its stdout:\n   {line}"
         )
         if process.returncode != 0:
-            raise Failure("the export failed")
+            raise NotShownError("the export failed")
         self._show_moments(watch.moments)
         summary: dict[str, object] = json.loads(line)
         return summary
@@ -147,21 +161,9 @@ class Demo:
 
     def _show_moments(self, moments: list[Moment]) -> None:
         if not moments or not moments[-1].objects:
-            raise Failure("nothing was seen in the bucket while Dumpling was running")
-        every = max(1, -(-len(moments) // _SHOWN_MOMENTS))
-        rows = [("while Dumpling ran", "in the bucket", "", "on the volume", "")]
-        rows += [
-            (
-                f"after {each.seconds:.1f} s",
-                f"{each.objects} objects",
-                mib(each.sent),
-                f"{each.files} files",
-                mib(each.on_volume),
-            )
-            for each in moments[::-1][::every][::-1]
-        ]
+            raise NotShownError("nothing was seen in the bucket while Dumpling was running")
         self.screen.say()
-        self.screen.table(rows, right=(1, 2, 3, 4))
+        self.screen.table(as_rows(moments, _SHOWN_MOMENTS), right=(1, 2, 3, 4))
         last = moments[-1]
         self.screen.say(
             f"\n   {last.objects} objects, {mib(last.sent)}, were already in the bucket while"
@@ -195,21 +197,7 @@ class Demo:
         load(self.target, fetched.files)
         shutil.rmtree(fetched.files)
         self.screen.step("Comparing every table's checksum")
-        titles = ("schema", "table", "rows", "before", "loaded back", "")
-        rows: list[tuple[str, ...]] = [titles]
-        good = True
-        for schema in data.SCHEMAS:
-            before, after = (
-                self._checksums(self.source, schema),
-                self._checksums(self.target, schema),
-            )
-            for table in sorted(before.keys() | after.keys()):
-                pair = before.get(table), after.get(table)
-                same = pair[0] is not None and pair[0] == pair[1]
-                good = good and same
-                count = f"{self._count(schema, table):,}" if table in before else "-"
-                sums = [f"{each:,}" if each is not None else "missing" for each in pair]
-                rows.append((schema, table, count, *sums, "same" if same else "DIFFERS"))
+        rows, good = compare(self.source, self.target, data.SCHEMAS)
         self.screen.table(rows, right=(2, 3, 4))
         self.screen.say(
             f"   The view {data.VIEW} stayed behind: Dumpling dumps views only with"
@@ -217,34 +205,20 @@ class Demo:
         )
         return good
 
-    def _checksums(self, server: Database, schema: str) -> dict[str, int | None]:
-        # A real TiDB and MariaDB compute CHECKSUM TABLE in different ways: there, by plain SQL.
-        like = ExternalTiDB(server.host, server.port) if self.external else server
-        return like.checksum_tables(schema)
-
-    def _count(self, schema: str, table: str) -> int:
-        with self.source.connect(database=schema) as connection, connection.cursor() as cursor:
-            cursor.execute(f"SELECT COUNT(*) FROM {quoted(table)}")
-            row = cursor.fetchone()
-        return int(row[0]) if row else 0
-
     def after(self, before: tuple[str, str]) -> bool:
         self.screen.step("What is left behind")
         now, left = self.source.gc_row(), sorted(path.name for path in self.volume.iterdir())
         uploads = self.store.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
-        rows = [
-            ("", "", ""),
-            ("GC life time", f"{before[0]} before, {now[0]} now", _verdict(before == now)),
-            (
-                "its comment",
-                "as before" if before[1] == now[1] else now[1],
-                _verdict(before == now),
-            ),
-            ("the volume", ", ".join(left) or "empty", _verdict(not left)),
-            ("open uploads", str(len(uploads)), _verdict(not uploads)),
+        comment = "as before" if before[1] == now[1] else now[1]
+        facts = [
+            ("GC life time", f"{before[0]} before, {now[0]} now", before[0] == now[0]),
+            ("its comment", comment, before[1] == now[1]),
+            ("the volume", ", ".join(left) or "empty", not left),
+            ("open uploads", str(len(uploads)), not uploads),
         ]
-        self.screen.table(rows[1:])
-        return before == now and not left and not uploads
+        rows = [(what, found, "ok" if good else "WRONG") for what, found, good in facts]
+        self.screen.table([("what", "found", ""), *rows])
+        return all(good for _, _, good in facts)
 
     def keep(self, directory: str, fetched: Fetched) -> None:
         """Leave what is small: the record, the manifest, the listing."""
@@ -259,11 +233,7 @@ class Demo:
         (KEPT / "listing.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def _verdict(good: bool) -> str:
-    return "ok" if good else "WRONG"
-
-
-class Failure(Exception):  # noqa: N818 - a word for the screen, not an error of the program
+class NotShownError(Exception):
     """Something that the demo promises to show was not so."""
 
 
@@ -307,7 +277,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Failure as failure:
-        sys.exit(f"demo: {failure}")
+    except (NotShownError, BackupBrokenError, LoadError, ServerError, FileNotFoundError) as error:
+        sys.exit(f"\ndemo: {error}")
     except KeyboardInterrupt:
         sys.exit(130)

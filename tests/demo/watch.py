@@ -4,13 +4,15 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.restore import StoredObject, listing
 from tests.servers import S3Server
+
+from .screen import mib
 
 _POLL_SECONDS = 0.25
 
@@ -24,6 +26,18 @@ class Moment:
     sent: int
     files: int
     on_volume: int
+
+
+def as_rows(moments: Sequence[Moment], at_most: int) -> list[tuple[str, ...]]:
+    """A table of some of the moments, the last one among them."""
+    every = max(1, -(-len(moments) // at_most))
+    rows: list[tuple[str, ...]] = [("while Dumpling ran", "in the bucket", "", "on the volume", "")]
+    for each in moments[::-1][::every][::-1]:
+        bucket = f"{each.objects} objects", mib(each.sent)
+        rows.append(
+            (f"after {each.seconds:.1f} s", *bucket, f"{each.files} files", mib(each.on_volume))
+        )
+    return rows
 
 
 class Watch:

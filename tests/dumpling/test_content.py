@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backup_manager.dumpling import room
 from backup_manager.dumpling.content import Content, parse_name
 from backup_manager.dumpling.rules import Literals
 from backup_manager.errors import DumpInvalidError, Reason, VolumeError
+from backup_manager.volume import directory
 
 NONE = Literals()
 
@@ -155,7 +155,7 @@ def test_files_without_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         found.add(f"shop.orders.00000000{number}.sql", 0)
     with pytest.raises(DumpInvalidError, match=r"orders\.000000000\.sql.* and 2 more"):
         found.check(tmp_path)
-    monkeypatch.setattr(room, "FULL_BYTES", 1 << 80)
+    monkeypatch.setattr(directory, "FULL_BYTES", 1 << 80)
     with pytest.raises(VolumeError, match="the volume is full") as caught:
         found.check(tmp_path)
     assert Reason.VOLUME_FULL == caught.value.reason
@@ -172,7 +172,7 @@ def test_memory_does_not_grow_with_files() -> None:
 
 
 def test_a_full_volume_is_told_by_its_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not room.is_full(tmp_path)
-    assert not room.is_full(tmp_path / "missing")
-    monkeypatch.setattr(room, "FULL_BYTES", 1 << 80)
-    assert room.is_full(tmp_path)
+    assert not directory.is_full(tmp_path)
+    assert not directory.is_full(tmp_path / "missing")
+    monkeypatch.setattr(directory, "FULL_BYTES", 1 << 80)
+    assert directory.is_full(tmp_path)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backup_manager.dumpling import metadata, room
+from backup_manager.dumpling import metadata
 from backup_manager.dumpling.metadata import Metadata
 from backup_manager.errors import DumpInvalidError, Reason, VolumeError
+from backup_manager.volume import directory
 
 TIDB = b"""Started dump at: 2020-11-10 10:40:19
 SHOW MASTER STATUS:
@@ -150,7 +151,7 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(TIDB[:-1])
     with pytest.raises(DumpInvalidError, match="cut"):
         metadata.check(path, None)
-    monkeypatch.setattr(room, "FULL_BYTES", 1 << 80)
+    monkeypatch.setattr(directory, "FULL_BYTES", 1 << 80)
     with pytest.raises(VolumeError, match="volume is full") as caught:
         metadata.check(path, None)
     assert Reason.VOLUME_FULL == caught.value.reason

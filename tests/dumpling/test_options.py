@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backup_manager.database.source import Source
 from backup_manager.dumpling import decisions
 from backup_manager.dumpling.command import (
-    Source,
     check_user,
     command,
     output_option,

@@ -173,10 +173,10 @@ def test_log_lines_reappear(tmp_path: Path) -> None:
     expected: list[dict[str, object]] = [
         {"event": "detect server type", "level": "info", "severity": "info", "type": "TiDB"},
         {"event": "progress", "level": "debug", "severity": "info", "finished_rows": "5"},
-        {"event": "odd", "level": "info", "severity": "warn", "level2": "x"}
+        {"event": "odd", "level": "warning", "severity": "warn", "level2": "x"}
         | dict[str, object](dumpling_self=1, dumpling_event="e"),
         {"event": "bad", "level": "error", "severity": "error", "error": "worse"},
-        {"event": "as text", "level": "info", "severity": "warn", "a_b": "c"},
+        {"event": "as text", "level": "warning", "severity": "warn", "a_b": "c"},
         {"event": "plain", "level": "info", "stream": "stdout"},
     ]
     logged = [{k: v for k, v in entry.items() if k != "time"} for entry in entries(stream)]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from backup_manager.database.source import Source
 from backup_manager.dumpling.binary import Binary, Flag, find
-from backup_manager.dumpling.command import Source, command
+from backup_manager.dumpling.command import command
 from backup_manager.dumpling.options import merge
 from backup_manager.dumpling.process import Process
 from backup_manager.errors import DumplingError

@@ -54,7 +54,7 @@ def test_a_backup_is_whole_and_its_rows_load_back(
 
 
 def test_over_https_with_a_private_ca(
-    make: Make, ceph: Ceph, shop: Database, bucket: str, volume: Path, tmp_path: Path
+    make: Make, ceph: Ceph, bucket: str, volume: Path, tmp_path: Path
 ) -> None:
     export = make(endpoint=ceph.https, environment={"AWS_CA_BUNDLE": str(ceph.ca_file)})
 
