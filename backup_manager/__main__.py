@@ -1,5 +1,6 @@
 """``python -m backup_manager`` and the installed command."""
 
+import os
 import sys
 
 from backup_manager import signals
@@ -7,11 +8,21 @@ from backup_manager import signals
 
 def main() -> None:
     """Set the signal handlers, then load the rest and run the command line."""
+    _fill_standard_streams()
     stop = signals.install()
     # Imported here: boto3 and the like take half a second, and SIGTERM may come in it.
     from backup_manager.cli import run  # noqa: PLC0415 - see above
 
     sys.exit(run(sys.argv[1:], stop))
+
+
+def _fill_standard_streams() -> None:
+    """Open /dev/null for each stream that was closed, or the next file would take its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it takes the lowest number that is free
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shlex
 from urllib.parse import quote, quote_plus
 
 _MASK = "***"
@@ -13,7 +14,7 @@ _LONG_ENOUGH = 4
 _PATTERNS = (
     re.compile(r"(?i)(--?(?:password|s3\.secret-access-key)[= ])[^\s'\"]+"),
     re.compile(r"(?i)(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"']+"),
-    re.compile(r"(?i)((?:Signature|Credential)=)[^,\s\"']+"),
+    re.compile(r"(?i)((?:Signature|Credential)=)[^&,\s\"']+"),
     re.compile(r"(?i)(://[^:/@\s]+:)[^@/\s]+(?=@)"),
 )
 
@@ -42,6 +43,7 @@ class Redactor:
             json.dumps(secret)[1:-1],
             json.dumps(secret, ensure_ascii=False)[1:-1],
             repr(secret)[1:-1],
+            shlex.quote(secret).strip("'"),
             base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode(),
         }
         # The longest first: one spelling may contain another.
@@ -59,11 +61,13 @@ class Redactor:
         return text
 
     def deep(self, value: object) -> object:
-        """Redact every string in a structure of lists and dictionaries."""
+        """Redact a structure of lists and dictionaries; other objects become text."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
-            return {key: self.deep(item) for key, item in value.items()}
+            return {self(str(key)): self.deep(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.deep(item) for item in value]
-        return value
+        return self(str(value))

@@ -8,7 +8,9 @@ import os
 import sys
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import MutableMapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -45,13 +47,20 @@ class Summary:
 
 
 class _Stderr:
-    """Whatever sys.stderr is at the moment: a live bar puts itself in its place."""
+    """Whatever sys.stderr is at the moment: a live bar puts itself in its place.
+
+    A log that nobody takes any more ends no backup: what cannot be written is dropped.
+    """
 
     def write(self, text: str) -> None:
-        sys.stderr.write(text)
+        with suppress(OSError, ValueError):
+            if sys.stderr:
+                sys.stderr.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            if sys.stderr:
+                sys.stderr.flush()
 
 
 class Report:
@@ -64,7 +73,9 @@ class Report:
         self.redact = Redactor()
         self.summary = Summary()
         self._stream = stream or _Stderr()
-        self.terminal = sys.stderr.isatty() if stream is None else stream.isatty()
+        # Python has no sys.stderr where it was closed.
+        shown = stream or sys.stderr
+        self.terminal = shown is not None and shown.isatty()
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._finished = False
@@ -157,6 +168,8 @@ class Report:
         self.summary.seconds["total"] = round(time.monotonic() - self._started, 3)
         facts = asdict(self.summary)
         facts["message"] = str(_printable(self.redact(self.summary.message)))
+        # Again: a secret may have been learnt after the warning.
+        facts["warnings"] = self.redact.deep(self.summary.warnings)
         if facts["status"] == "failed":
             self._log.error(facts["message"], reason=facts["reason"], exit_code=facts["exit_code"])
         _write_stdout(_encode(facts))
@@ -179,11 +192,16 @@ def _encode(facts: dict[str, Any]) -> str:
 
 
 def _write_stdout(line: str) -> None:
+    if sys.stdout is None:
+        return  # it was closed from the beginning; the exit code still tells
     try:
-        sys.stdout.write(line + "\n")
+        try:
+            sys.stdout.write(line + "\n")
+        except UnicodeEncodeError:  # the locale is not UTF-8
+            sys.stdout.write(json.dumps(json.loads(line), separators=(",", ":")) + "\n")
         sys.stdout.flush()
     except OSError:
-        # Nobody reads any more; the exit code still tells. Python must not flush again at exit.
+        # Nobody reads any more. Python must not flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -193,15 +211,30 @@ def _write_termination_log(facts: dict[str, Any]) -> None:
     try:
         TERMINATION_LOG.write_text(shorten(facts), encoding="utf-8")
     except OSError as error:
-        sys.stderr.write(f"cannot write {TERMINATION_LOG}: {error.strerror}\n")
+        _Stderr().write(f"cannot write {TERMINATION_LOG}: {error.strerror}\n")
 
 
 def shorten(facts: dict[str, Any], limit: int = TERMINATION_BYTES) -> str:
-    """Encode the summary within ``limit`` bytes, at the cost of warnings, then of the message."""
-    facts = dict(facts, warnings=list(facts["warnings"]))
-    while len(_encode(facts).encode()) > limit and facts["warnings"]:
-        facts["warnings"].pop()
-    while (over := len(_encode(facts).encode()) - limit) > 0 and facts["message"]:
-        keep = max(0, len(facts["message"]) - over - 3)
-        facts["message"] = facts["message"][:keep] + ("..." if keep else "")
+    """Encode the summary within ``limit`` bytes: fewer warnings first, then shorter texts."""
+    warnings = facts["warnings"]
+    facts = dict(facts)
+
+    def size(**changed: Any) -> int:
+        return len(_encode(facts | changed).encode())
+
+    if size() > limit:
+        # The most of each that fits, by halving: what a character takes depends on its escape.
+        fit = bisect_right(range(len(warnings)), limit, key=lambda n: size(warnings=warnings[:n]))
+        facts["warnings"] = warnings[: max(0, fit - 1)]
+    for key in ("message", "name", "backup"):
+        text = facts[key]
+        if text and size() > limit:
+            keep = bisect_right(
+                range(len(text)),
+                limit,
+                key=lambda n, key=key, text=text: size(**{key: f"{text[:n]}..."}),  # type: ignore[misc]  # mypy has no type for it
+            )
+            facts[key] = f"{text[: keep - 1]}..." if keep else ""
+    if size() > limit:
+        facts["snapshot"] = None
     return _encode(facts)

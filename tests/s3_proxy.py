@@ -3,6 +3,7 @@
 import http.client
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -194,7 +195,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(size or 0))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data)
+            # Whoever asked may have been killed meanwhile.
+            with suppress(ConnectionError):
+                self.wfile.write(data)
 
     def _refuse(self, trouble: Trouble) -> None:
         text = f"<?xml version='1.0'?><Error><Code>{trouble.code}</Code></Error>".encode()

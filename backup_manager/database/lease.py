@@ -280,7 +280,7 @@ class Lease:
         if thread and thread.is_alive():
             thread.join(1)
             if thread.is_alive():
-                pass
+                self._line.cut()
                 thread.join(1)
         if not (thread and thread.is_alive()):
             self._line.close()

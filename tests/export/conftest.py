@@ -44,7 +44,7 @@ def make(shop: Database, ceph: Ceph, bucket: str, volume: Path) -> Make:
             "prefix": "nightly",
             "table_filter": ["shop.*", "stock.*"],
         }
-        return Export.of(shop, ceph, bucket, volume, **(defaults | settings))
+        return Export.of(shop, ceph, bucket, volume, **defaults).but(**settings)
 
     return build
 

@@ -1,0 +1,51 @@
+"""The README tells the truth about flags, exit codes and Dumpling's options."""
+
+import re
+
+from backup_manager.dumpling.decisions import TABLE
+from backup_manager.errors import ExitCode
+from backup_manager.settings import DEFINITIONS
+from tests.command import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _rows(heading: str) -> list[list[str]]:
+    """The rows of the first table after a heading, without its own head."""
+    text = README.split(heading, 1)[1]
+    table = re.search(r"(?m)(?:^\|.*\n)+", text)
+    assert table
+    lines = table[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_every_flag_is_documented_with_its_default_and_variable() -> None:
+    rows = _rows("## Settings")
+    documented = {flag: row for row in rows for flag in re.findall(r"--[a-z-]+", row[0])}
+    expected = {f"--{definition.flag}" for definition in DEFINITIONS} | {"--dry-run"}
+    assert expected == set(documented)
+    for definition in DEFINITIONS:
+        row = documented[f"--{definition.flag}"]
+        if definition.variable:
+            assert definition.variable in row[1]
+        if definition.default:
+            assert definition.default in row[2]
+
+
+def test_every_exit_code_is_documented() -> None:
+    cells = [row[0] for row in _rows("## What you see")]
+    documented = {int(code) for cell in cells for code in re.findall(r"\d+", cell)}
+    assert {int(code) for code in ExitCode} == documented
+
+
+def test_every_decision_on_dumplings_options_is_documented() -> None:
+    rows = {(row[0].replace("`", ""), row[1], row[2]) for row in _rows("### Dumpling's options")}
+    expected = {
+        (decision.shown, decision.verdict.value, decision.reason + _instead(decision.instead))
+        for decision in TABLE
+    }
+    assert expected == rows
+
+
+def _instead(text: str) -> str:
+    return f"; use {text}" if text else ""
