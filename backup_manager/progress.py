@@ -76,7 +76,7 @@ class _Bar:
         self._rich: Any = RichProgress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[text]}"),
             console=Console(stderr=True),
             transient=True,
@@ -94,7 +94,7 @@ class _Bar:
             return
         self._last = now
         rate = figures.sent_bytes / max(now - self._started, 0.1)
-        rows = f"{figures.rows:,} of about {figures.rows_estimated:,} rows, "
+        rows = f"{figures.rows:,}/~{figures.rows_estimated:,} rows, "
         self._rich.update(
             self._task,
             description=phase,
@@ -102,7 +102,7 @@ class _Bar:
             total=max(figures.rows, figures.rows_estimated) or None,
             completed=figures.rows,
             text=(rows if figures.rows_estimated else "")
-            + f"{size(figures.sent_bytes)} sent at {size(rate)}/s, {figures.files_sent} files, "
+            + f"{size(figures.sent_bytes)} at {size(rate)}/s, {figures.files_sent} files sent, "
             f"{figures.files_waiting} to go",
         )
 

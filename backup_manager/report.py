@@ -94,9 +94,10 @@ class Report:
             structlog.PrintLogger(cast(TextIO, self._stream)),
             processors=[
                 structlog.processors.add_log_level,
-                structlog.processors.TimeStamper(
-                    fmt="%H:%M:%S" if self.terminal else "iso", utc=not self.terminal, key="time"
-                ),
+                # The console renderer puts what is called so at the beginning of the line.
+                structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp")
+                if self.terminal
+                else structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
                 structlog.processors.format_exc_info,
                 self._redacted,
                 renderer,
@@ -109,7 +110,9 @@ class Report:
     ) -> MutableMapping[str, Any]:
         # A file name may hold bytes that are no UTF-8; a log line may not.
         return {
-            key: _printable(self.redact.deep(value)) if key not in {"level", "time"} else value
+            key: _printable(self.redact.deep(value))
+            if key not in {"level", "time", "timestamp"}
+            else value
             for key, value in event.items()
         }
 

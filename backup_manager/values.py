@@ -123,7 +123,8 @@ def endpoint(text: str, default_scheme: str) -> str:
         raise ValueError("an endpoint holds no credentials", fix)
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(
-            f"{text!r} has a path or a query", f"{fix}; bucket and prefix have flags of their own"
+            f"{text!r} has a path or a query",
+            f"{fix}; --bucket and --prefix are flags of their own",
         )
     # Not of parts.netloc: urlsplit leaves tabs and newlines out.
     if not parts.hostname or re.search(r"\s", text):

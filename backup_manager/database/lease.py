@@ -70,7 +70,7 @@ class Lease:
         self._snapshot: str | None = None
         self._end = 0  # of the lease, in the database's unix seconds
         self._doubts = 0  # looks at the safe point that are still to come
-        self._written = False
+        self._given_back = True
         self._remembered: Original | None = None
         self._fatal: BackupError | None = None
         self._failing = False
@@ -139,6 +139,11 @@ class Lease:
         if self._known:
             self._tell_journal(self._known.original)
 
+    @property
+    def given_back(self) -> bool:
+        """Whether the row holds nothing of this lease: the journal's memory of it is of no use."""
+        return self._given_back
+
     def release(self) -> None:
         """Give the lease back, in 10 s at most; a failure is a warning. Calls again do nothing."""
         if self._ended.is_set():
@@ -146,7 +151,7 @@ class Lease:
         self._ended.set()
         until = time.monotonic() + self._stop.seconds_left(RELEASE_SECONDS)
         self._end_heartbeat()
-        if not self._written:
+        if self._given_back:
             return
         try:
             with self._root.fresh(until=until) as line:
@@ -159,6 +164,7 @@ class Lease:
         except (DatabaseError, ProtectionError) as error:
             self._report.warn(self._left_behind(error))
             return
+        self._given_back = True
         if change.document:
             left = len(change.document.leases)
             self._report.info("the lease on GC has ended, others go on", leases=left)
@@ -206,7 +212,7 @@ class Lease:
         if change.document:
             self._tell_journal(change.document.original)
             # From here on the row may hold the lease, whatever answer comes.
-            self._written = True
+            self._given_back = False
 
     def _tell_journal(self, original: Original) -> None:
         if original != self._remembered:

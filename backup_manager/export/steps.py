@@ -164,9 +164,12 @@ def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Itera
         dead_ids=earlier.lease_ids,
         known=earlier.gc_original(job.source.address),
     )
-    with lease:
-        yield lease
-    run.journal.remember(gc_returned="true")
+    try:
+        with lease:
+            yield lease
+    finally:
+        if lease.given_back:
+            run.journal.remember(gc_returned="true")
 
 
 def give_back_leases(job: Job, earlier: Found) -> None:

@@ -85,12 +85,20 @@ def earlier_runs(job: Job) -> Iterator[Found]:
     The dead ones of other identities are locked meanwhile; those that somebody holds are left out.
     """
     found = Found()
+    ours = {job.identity: True}
     with ExitStack() as held:
         held.callback(found.close)
         for place in find(job.volume):
-            if place.identity != job.identity and not _lock(job, place, held):
+            if place.identity not in ours:
+                ours[place.identity] = _lock(job, place, held)
+            if not ours[place.identity]:
                 continue
-            run = _open(place)
+            try:
+                run = _open(place)
+            except HeldError:
+                if place.identity == job.identity:
+                    raise
+                continue  # its lock was removed, but it is at work all the same
             if run and place.identity == job.identity and not found.taken and _usable(job, run):
                 found.taken = run
                 held.callback(run.close)

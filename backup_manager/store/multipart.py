@@ -6,7 +6,7 @@ from typing import Any
 
 from backup_manager.errors import Reason
 from backup_manager.store.client import Store
-from backup_manager.store.faults import not_found
+from backup_manager.store.faults import code_of, not_found
 
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -86,12 +86,19 @@ class Multipart:
         found: list[tuple[str, str]] = []
         marker: dict[str, str] = {}
         while True:
-            page = self._store.call(
-                f"list the open multipart uploads under {prefix}",
-                lambda marker=marker: self._client.list_multipart_uploads(  # type: ignore[misc]  # as above
-                    Bucket=self._bucket, Prefix=prefix, **marker
-                ),
-            )
+
+            def list_page(marker: dict[str, str] = marker) -> Any:
+                try:
+                    return self._client.list_multipart_uploads(
+                        Bucket=self._bucket, Prefix=prefix, **marker
+                    )
+                except self._client.exceptions.ClientError as error:
+                    # So rclone says that there is none (seen on 1.75).
+                    if code_of(error) == "NoSuchUpload":
+                        return {}
+                    raise
+
+            page = self._store.call(f"list the open multipart uploads under {prefix}", list_page)
             found += [(item["Key"], item["UploadId"]) for item in page.get("Uploads", ())]
             if not page.get("IsTruncated"):
                 return found
@@ -112,7 +119,7 @@ class Multipart:
                         Bucket=self._bucket, Key=key, UploadId=upload_id, **marker
                     )
                 except self._client.exceptions.ClientError as error:
-                    if not_found(error) or "NoSuchUpload" in str(error):
+                    if not_found(error) or code_of(error) == "NoSuchUpload":
                         return None
                     raise
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +67,9 @@ def check(volume: Path) -> None:
     Raises VolumeError: missing, no directory, read-only, full.
     """
     what = f"the volume {volume} cannot be used"
-    if not volume.exists():
+    with volume_errors(what):
+        exists = volume.exists()
+    if not exists:
         raise VolumeError(
             what,
             why="there is no such directory",
@@ -114,13 +116,13 @@ def is_full(volume: Path) -> bool:
 def scan(root: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
     """Walk the regular files under ``root``: their names relative to it, and their state.
 
-    Names come as the file system has them; bytes that are no UTF-8 as lone surrogates. A file that
-    goes away meanwhile is left out.
+    Names come as the file system has them; bytes that are no UTF-8 as lone surrogates. What goes
+    away meanwhile is left out. Raises VolumeError.
     """
     pending = [below]
     while pending:
         inside = pending.pop()
-        with os.scandir(root / inside) as entries:
+        with volume_errors(f"{root / inside} cannot be listed"), _entries(root, inside) as entries:
             for entry in entries:
                 name = f"{inside}/{entry.name}" if inside else entry.name
                 if entry.is_dir(follow_symlinks=False):
@@ -131,6 +133,19 @@ def scan(root: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
                 except FileNotFoundError:
                     continue
                 yield name, state
+
+
+@contextmanager
+def _entries(root: Path, inside: str) -> Iterator[Iterable[os.DirEntry[str]]]:
+    try:
+        entries = os.scandir(root / inside)
+    except FileNotFoundError:
+        if not inside:
+            raise
+        yield ()
+        return
+    with entries:
+        yield entries
 
 
 def remove_tree(path: Path) -> None:

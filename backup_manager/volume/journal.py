@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backup_manager.errors import VolumeError
-from backup_manager.volume.directory import FileState, full
+from backup_manager.volume.directory import FileState
+from backup_manager.volume.faults import journal_errors, not_of_the_content
 from backup_manager.volume.rows import (
+    READ_ALL,
     SCHEMA,
     SELECT_FILES,
     FileRow,
@@ -43,16 +44,22 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Open the journal; raise DamagedJournalError if it is none that can be read."""
+        """Open the journal; raise DamagedJournalError if it is none that can be read.
+
+        Raises HeldError where another process has it open.
+        """
         self._lock = threading.RLock()
         self._dirty = 0
         self._dirty_since = 0.0
         self._closed = False
         self.path = path
         uri = f"file:{_quoted(path)}?mode={'rwc' if create else 'rw'}"
-        self._db = sqlite3.connect(
-            uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5
-        )
+        if not create and not path.exists():
+            raise DamagedJournalError("there is none")
+        with journal_errors(path):
+            self._db = sqlite3.connect(
+                uri, uri=True, check_same_thread=False, isolation_level=None, timeout=5
+            )
         if create:
             self._create()
         else:
@@ -66,7 +73,7 @@ class Journal:
         self._db.execute("PRAGMA temp_store = MEMORY")
 
     def _create(self) -> None:
-        with _errors(self.path):
+        with journal_errors(self.path):
             self._configure()
             self._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         self.remember(format=FORMAT)
@@ -76,8 +83,17 @@ class Journal:
             self._configure()
             (verdict,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
             facts = dict(self._db.execute("SELECT key, value FROM facts"))
+            # A damaged name of a column, or a text that is no UTF-8, shows only in reading.
+            for statement in READ_ALL:
+                for _ in self._db.execute(statement):
+                    pass
         except sqlite3.Error as error:
             self._db.close()
+            with journal_errors(self.path):
+                # What the volume refuses, and what another process holds, says nothing about what
+                # is in the journal.
+                if not_of_the_content(error):
+                    raise
             raise DamagedJournalError(str(error)) from error
         if verdict != "ok" or facts.get("format") != FORMAT:
             self._db.close()
@@ -92,7 +108,7 @@ class Journal:
     @contextmanager
     def _writing(self, *, now: bool) -> Iterator[None]:
         """Write in the open transaction; commit it if asked, or if the batch is full."""
-        with self._lock, _errors(self.path):
+        with self._lock, journal_errors(self.path):
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._dirty, self._dirty_since = 0, time.monotonic()
@@ -103,7 +119,7 @@ class Journal:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._lock, _errors(self.path):
+        with self._lock, journal_errors(self.path):
             yield
 
     def _commit(self) -> None:
@@ -112,13 +128,13 @@ class Journal:
 
     def tick(self) -> None:
         """Commit what is older than a second; to be called at least that often."""
-        with self._lock, _errors(self.path):
+        with self._lock, journal_errors(self.path):
             if self._db.in_transaction and time.monotonic() - self._dirty_since >= _BATCH_SECONDS:
                 self._commit()
 
     def commit(self) -> None:
         """Make everything durable now."""
-        with self._lock, _errors(self.path):
+        with self._lock, journal_errors(self.path):
             self._commit()
 
     def close(self) -> None:
@@ -128,7 +144,7 @@ class Journal:
                 return
             self._closed = True
             try:
-                with _errors(self.path):
+                with journal_errors(self.path):
                     self._commit()
             finally:
                 self._db.close()
@@ -155,7 +171,9 @@ class Journal:
         )
         with self._writing(now=False):
             for name in names:
-                self.waiting += self._db.execute(statement, (name,)).rowcount
+                done = self._db.execute(statement, (name,)).rowcount
+                if name != METADATA:
+                    self.waiting += done
 
     def queued(self, limit: int) -> list[str]:
         """Return the oldest names on the queue, ``metadata`` excepted."""
@@ -256,19 +274,3 @@ class Journal:
 
 def _quoted(path: Path) -> str:
     return str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-@contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        what = f"the journal {path} cannot be written"
-        # The module's own errors, such as one about a closed journal, have no code of SQLite's.
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise full(what) from error
-        raise VolumeError(
-            what,
-            why=str(error),
-            fix="check that the volume is mounted for writing and its device is sound",
-        ) from error

@@ -62,6 +62,13 @@ class PartRow:
 SELECT_FILES = (
     "SELECT name, inode, bytes, mtime_ns, ctime_ns, read_ns, sha256, etag, confirmed FROM files"
 )
+# Every column of every table, by name.
+READ_ALL = (
+    SELECT_FILES,
+    "SELECT id FROM files",
+    "SELECT name, upload_id, part_bytes, inode, bytes, mtime_ns, ctime_ns FROM uploads",
+    "SELECT upload_id, number, bytes, sha256, etag FROM parts",
+)
 
 
 def file_row(row: tuple[str, int, int, int, int, int, str, str, int]) -> FileRow:

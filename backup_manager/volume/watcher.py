@@ -4,6 +4,7 @@ inotify where it is to be had, else a look every 2 s. A close is a candidate onl
 failed chunk again under the same name.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ class Watcher:
         self._error: Exception | None = None
         self._directories: dict[int, str] = {}
         self._unsettled: dict[str, FileState] = {}
+        self._quiet_since = 0
         self._inotify = self._open()
         self.exact = self._inotify is not None
         run = self._follow if self._inotify else self._poll
@@ -136,13 +138,16 @@ class Watcher:
             self._report.debug("a subdirectory cannot be watched", why=error.strerror)
             return
         self._directories[watch] = directory
-        for name, _ in scan(self._root, directory):
-            self._offer([name])
-        with_subdirectories = [
-            entry for entry in (self._root / directory).iterdir() if entry.is_dir()
-        ]
-        for entry in with_subdirectories:
-            self._enter(str(entry.relative_to(self._root)))
+        try:
+            entries = list(os.scandir(self._root / directory))
+        except FileNotFoundError:
+            return  # it is gone again, and all that was in it
+        for entry in entries:
+            name = f"{directory}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                self._enter(name)
+            else:
+                self._offer([name])
 
     # Without -------------------------------------------------------------------------------
 
@@ -152,12 +157,14 @@ class Watcher:
 
     def look(self) -> None:
         """Offer the files that have not changed since the last look."""
-        quiet_since = time.time_ns() - int(POLL_SECONDS * 1e9)
+        began = time.time_ns()
         unsettled: dict[str, FileState] = {}
         for name, stat in scan(self._root):
             state = FileState.of(stat)
-            if stat.st_mtime_ns > quiet_since:
-                unsettled[name] = state
-            elif self._unsettled.get(name) == state:
+            if self._unsettled.get(name) == state and stat.st_mtime_ns <= self._quiet_since:
                 self._offer([name])
+            elif stat.st_mtime_ns > self._quiet_since or name in self._unsettled:
+                unsettled[name] = state
         self._unsettled = unsettled
+        # Two seconds more, since the volume's clock may be behind ours.
+        self._quiet_since = began - int(POLL_SECONDS * 1e9)

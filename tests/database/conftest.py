@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from backup_manager.database.connection import Database, Source
+from backup_manager.database.lease import Lease
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from tests.database.proxy import Proxy
+from tests.database.rows import NEED, A
 from tests.servers import GC_COMMENT, GC_NAME, GC_VALUE, MariaDB
 
 USER, PASSWORD = "backup", "canary-pa$$wörd €"
+_NEVER = 3600.0  # seconds
+
+Make = Callable[..., Lease]
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +77,26 @@ def through_proxy(proxy: Proxy, stop: Stop) -> Iterator[Database]:
     source = Source(proxy.host, proxy.port, USER, PASSWORD)
     with Database(source, stop=stop) as made:
         yield made
+
+
+@pytest.fixture
+def make(stop: Stop, report: Report) -> Iterator[Make]:
+    made: list[Lease] = []
+
+    def new(database: Database, lease_id: str = A, **options: object) -> Lease:
+        settings: dict[str, object] = {
+            "need": NEED,
+            "stop": stop,
+            "report": report,
+            "remember": lambda _: None,
+            "heartbeat_seconds": _NEVER,
+        }
+        made.append(Lease(database, lease_id, **(settings | options)))  # type: ignore[arg-type]  # as the test has it
+        return made[-1]
+
+    yield new
+    for lease in made:
+        lease.release()
 
 
 def eventually(holds: Callable[[], bool], *, seconds: float = 30) -> None:

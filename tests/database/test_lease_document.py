@@ -1,13 +1,10 @@
 """The rules of the leases, without any database."""
 
-import json
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from backup_manager.database.lease_document import (
-    COMMENT_LIMIT,
     LEASE_SECONDS,
     Document,
     Original,
@@ -22,85 +19,19 @@ from backup_manager.database.lease_document import (
     same,
 )
 from backup_manager.durations import format_duration
-from backup_manager.errors import ProtectionError, Reason, UsageError
+from backup_manager.errors import ProtectionError, Reason
 
-A, B, C = "aaaaaaaa", "bbbbbbbb", "cccccccc"
+A, B = "aaaaaaaa", "bbbbbbbb"
 NOW = 1_800_000_000
 END = NOW + LEASE_SECONDS
 NEED = parse_gc_life_time("72h")
 BEFORE = Row("10m0s", "the server's own words")
 
-lease_ids = st.from_regex(r"[0-9a-f]{8}", fullmatch=True)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
-originals = st.builds(Original, texts, st.none() | texts, texts)
-documents = st.builds(
-    Document, originals, st.dictionaries(lease_ids, st.integers(0, 1 << 39), max_size=5)
-)
 
 
 def raised(need: int = NEED, lease_id: str = A) -> Row:
     return renew(BEFORE, lease_id, need=need, now=NOW).row
-
-
-@given(documents)
-def test_a_document_is_read_as_it_was_written(document: Document) -> None:
-    assume(len(document.encode()) <= COMMENT_LIMIT)
-    assert document == parse(document.encode())
-
-
-@given(documents)
-def test_a_document_that_was_laid_out_anew_is_still_ours(document: Document) -> None:
-    text = json.dumps(json.loads(document.encode()), indent=1, ensure_ascii=False)
-    assume(len(text) <= COMMENT_LIMIT)
-    assert document == parse(text)
-
-
-def altered(**fields: object) -> str:
-    return json.dumps(json.loads(raised().comment or "") | fields)
-
-
-@pytest.mark.parametrize(
-    "comment",
-    [
-        None,
-        "",
-        "words",
-        "{",
-        "{}",
-        "[" * 1000,
-        '{"a":' * 200,
-        altered(more=1),
-        altered(value=1),
-        altered(comment=[]),
-        altered(comment="\ud800"),
-        altered(set=None),
-        altered(leases=[]),
-        altered(leases={"A" * 8: 1}),
-        altered(leases={"a" * 7: 1}),
-        altered(leases={A: -1}),
-        altered(leases={A: 1.5}),
-        altered(leases={A: True}),
-        altered(leases={A: float("nan")}),
-        altered(leases={A: 10**500}),
-        altered(**{"backup-manager": 2}),
-        altered(**{"backup-manager": True}),
-        altered(value="x" * COMMENT_LIMIT),
-    ],
-)
-def test_what_is_not_exactly_ours_is_a_comment_like_any(comment: str | None) -> None:
-    assert parse(comment) is None
-    if comment is None or len(comment) < 200:
-        taken = renew(Row("10m0s", comment), A, need=NEED, now=NOW).row
-        assert Row("10m0s", comment) == release(taken, A, now=NOW).row
-
-
-def test_the_layout_in_the_row() -> None:
-    expected = Row(
-        "72h0m0s",
-        '{"backup-manager":1,"value":"10m0s","comment":"the server\'s own words",'
-        f'"set":"72h0m0s","leases":{{"aaaaaaaa":{END}}}}}',
-    )
-    assert expected == raised()
 
 
 @given(texts | st.none(), st.integers(0, 9000 * 3_600_000_000_000))
@@ -281,42 +212,7 @@ def test_a_running_one_leaves_what_is_no_duration_alone() -> None:
     assert BEFORE == release(taken.row, A, now=NOW).row
 
 
-def test_the_limit_counts_characters_and_is_checked_before() -> None:
-    empty = len(renew(Row("10m0s", ""), A, need=NEED, now=NOW).row.comment or "")
-    longest = "𝄞" * (COMMENT_LIMIT - empty)
-    taken = renew(Row("10m0s", longest), A, need=NEED, now=NOW).row
-    assert COMMENT_LIMIT == len(taken.comment or "")
-    assert longest == release(taken, A, now=NOW).row.comment
-    with pytest.raises(ProtectionError, match="1025 of 1024") as caught:
-        renew(Row("10m0s", longest + "x"), A, need=NEED, now=NOW)
-    assert Reason.GC_SET == caught.value.reason
-
-
-def test_too_many_leases_are_refused() -> None:
-    row = BEFORE
-    for number in range(42):
-        row = renew(row, f"{number:08x}", need=NEED, now=NOW).row
-    with pytest.raises(ProtectionError, match="no room for another lease"):
-        renew(row, A, need=NEED, now=NOW)
-    # Those that are there are still renewed.
-    assert row == renew(row, f"{0:08x}", need=NEED, now=NOW).row
-
-
 def test_missing_tells_whether_the_lease_had_been_there() -> None:
     assert renew(BEFORE, A, need=NEED, now=NOW).missing
     assert not renew(raised(), A, need=NEED, now=NOW + 1).missing
     assert renew(raised(), A, need=NEED, now=END).missing
-
-
-@pytest.mark.parametrize(
-    ("text", "hours"), [("10m", 1 / 6), ("8760h", 8760), ("72h", 72), ("1h30m", 1.5)]
-)
-def test_a_configured_life_time(text: str, hours: float) -> None:
-    assert hours * 3_600_000_000_000 == parse_gc_life_time(text)
-
-
-@pytest.mark.parametrize("text", ["", "72", "3d", "9m59s", "8760h1ns", "-72h", "10min"])
-def test_a_configured_life_time_out_of_bounds(text: str) -> None:
-    with pytest.raises(UsageError, match="--gc-life-time") as caught:
-        parse_gc_life_time(text)
-    assert Reason.GC_PARSE_CONFIGURED == caught.value.reason

@@ -1,0 +1,51 @@
+"""What SQLite's errors mean for a journal."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backup_manager.errors import HeldError, VolumeError
+from backup_manager.volume.directory import full
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_REFUSED = {
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+def not_of_the_content(error: sqlite3.Error) -> bool:
+    """Tell whether the volume or another process is the cause, not what is in the journal."""
+    return _code(error) in _BUSY | _REFUSED
+
+
+@contextmanager
+def journal_errors(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into a VolumeError, or a HeldError where another process is in it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _code(error) in _BUSY:
+            raise HeldError(
+                f"the journal {path} is in use by another process",
+                fix="let the other run end, or stop it",
+            ) from error
+        what = f"the journal {path} cannot be read or written"
+        if _code(error) == sqlite3.SQLITE_FULL:
+            raise full(what) from error
+        raise VolumeError(
+            what,
+            why=str(error),
+            fix="check that the volume is mounted for writing and its device is sound",
+        ) from error
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """Return SQLite's own code; the module's errors, as about a closed journal, have none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if code is not None else None
