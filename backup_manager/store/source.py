@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from backup_manager.errors import VolumeError
 from backup_manager.store.wire import Body
-from backup_manager.volume.directory import FileState
+from backup_manager.volume.directory import FileState, volume_error
 
 _HASH_BLOCK = 1 << 20
 # What one send may hand to the kernel at once: small, so that a slow line is no time-out.
@@ -23,6 +24,7 @@ class SourceFile:
     """An open file in the state that it had when it was opened.
 
     ``read_ns``: when that was (wall clock, nanoseconds). Use as a context manager or ``close``.
+    Reading raises FileChangedError, and VolumeError where the volume fails.
     """
 
     def __init__(self, path: Path, *, content_md5: bool) -> None:
@@ -48,6 +50,8 @@ class SourceFile:
             now = self.path.lstat()
         except FileNotFoundError:
             raise FileChangedError from None
+        except OSError as error:
+            raise self._unreadable(error) from error
         if FileState.of(now) != self.state:
             raise FileChangedError
 
@@ -76,8 +80,15 @@ class SourceFile:
     def _blocks(self, offset: int, length: int, block: int) -> Iterator[bytes]:
         end = offset + length
         while offset < end:
-            data = os.pread(self._descriptor, min(block, end - offset), offset)
+            try:
+                data = os.pread(self._descriptor, min(block, end - offset), offset)
+            except OSError as error:
+                # Not to be taken for an error of the connection that it is read for.
+                raise self._unreadable(error) from error
             if not data:
                 raise FileChangedError  # it was cut short
             offset += len(data)
             yield data
+
+    def _unreadable(self, error: OSError) -> VolumeError:
+        return volume_error(f"{self.path} cannot be read", error)

@@ -19,7 +19,7 @@ import urllib3
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.httpsession import get_cert_path
+from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.utils import get_environ_proxies
 
 from backup_manager.store.faults import AnswerError
@@ -113,10 +113,15 @@ class Wire:
         }
         if self._base.scheme == "https":
             options["ca_certs"] = ca_bundle or get_cert_path(True)
-        proxy = get_environ_proxies(base).get(self._base.scheme)
-        manager = (
-            urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
-        )
+        proxies = ProxyConfiguration(get_environ_proxies(base))
+        proxy = proxies.proxy_url_for(base)
+        if proxy:
+            headers = proxies.proxy_headers_for(proxy)
+            manager = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+        else:
+            manager = urllib3.PoolManager(**options)
+        # A proxy for plain HTTP is told the whole address; for HTTPS it makes a tunnel.
+        self._origin = base if proxy and self._base.scheme == "http" else ""
         pool = manager.connection_from_url(base)
         self._manager = manager  # it closes its pools when it is collected
         pool.ConnectionCls = _tracked(pool.ConnectionCls, self._connections)
@@ -140,10 +145,11 @@ class Wire:
         target = f"{path}?{query}" if query else path
         answer = self._pool.urlopen(
             "PUT",
-            target,
+            self._origin + target,
             body=body.read(),
             headers=self._sign(target, body, headers),
             redirect=False,
+            assert_same_host=False,
             preload_content=False,
         )
         text = answer.read(_ERROR_BYTES)
@@ -163,8 +169,10 @@ class Wire:
         if body.md5 is not None:
             request.headers["Content-MD5"] = base64.b64encode(body.md5).decode()
         request.context["sha256"] = body.sha256
-        # Asks for the credentials each time: they are refreshed there when they are about to end.
-        _Signer(self._credentials, "s3", self._region).add_auth(request)
+        # Asked for each time, since they are refreshed when they are about to end; frozen, since
+        # another thread may refresh them between the key and the secret.
+        credentials = self._credentials.get_frozen_credentials()
+        _Signer(credentials, "s3", self._region).add_auth(request)
         signed = {name: str(value) for name, value in request.headers.items()}
         # No part of the signature; without it urllib3 would send chunks.
         signed["Content-Length"] = str(body.length)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from backup_manager.errors import BackupError
 from backup_manager.volume.directory import FileState
 from backup_manager.volume.faults import journal_errors, not_of_the_content
 from backup_manager.volume.rows import (
@@ -73,10 +74,14 @@ class Journal:
         self._db.execute("PRAGMA temp_store = MEMORY")
 
     def _create(self) -> None:
-        with journal_errors(self.path):
-            self._configure()
-            self._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-        self.remember(format=FORMAT)
+        try:
+            with journal_errors(self.path):
+                self._configure()
+                self._db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+            self.remember(format=FORMAT)
+        except BackupError:
+            self._db.close()
+            raise
 
     def _check(self) -> None:
         try:
@@ -204,6 +209,12 @@ class Journal:
             done = self._db.execute(statement, (*state, read_ns, sha256, etag, name)).rowcount
             if name != METADATA:
                 self.waiting -= done
+
+    def forget_sent(self, name: str) -> None:
+        """Forget what the store has of a file, since something else is about to be sent."""
+        statement = "UPDATE files SET sha256 = NULL, etag = NULL WHERE name = ? AND confirmed = 0"
+        with self._writing(now=False):
+            self._db.execute(statement, (name,))
 
     def file(self, name: str) -> FileRow | None:
         with self._reading():

@@ -51,9 +51,13 @@ class IdentityLock:
         if not self.held():
             self._close()
             return self.try_acquire(holder)
-        with volume_errors(f"the lock {self.path} cannot be written"):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        try:
+            with volume_errors(f"the lock {self.path} cannot be written"):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        except VolumeError:
+            self.release()
+            raise
         return True
 
     def _flock(self, descriptor: int) -> bool:

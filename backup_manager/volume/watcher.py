@@ -157,14 +157,14 @@ class Watcher:
 
     def look(self) -> None:
         """Offer the files that have not changed since the last look."""
-        began = time.time_ns()
+        quiet_since = time.time_ns() - int(POLL_SECONDS * 1e9)
         unsettled: dict[str, FileState] = {}
         for name, stat in scan(self._root):
             state = FileState.of(stat)
-            if self._unsettled.get(name) == state and stat.st_mtime_ns <= self._quiet_since:
+            if self._unsettled.get(name) == state and stat.st_mtime_ns <= quiet_since:
                 self._offer([name])
             elif stat.st_mtime_ns > self._quiet_since or name in self._unsettled:
                 unsettled[name] = state
         self._unsettled = unsettled
-        # Two seconds more, since the volume's clock may be behind ours.
-        self._quiet_since = began - int(POLL_SECONDS * 1e9)
+        # What changes behind this look's back is newer than this, and so found by the next.
+        self._quiet_since = quiet_since
