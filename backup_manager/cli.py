@@ -156,6 +156,8 @@ def _learn_secrets(report: Report) -> None:
 
 def run(argv: Sequence[str], stop: Stop) -> int:
     """Run one command line; return its exit code. Everything that goes wrong ends here."""
+    # What we write on the volume is nobody else's to read: it is the whole database.
+    os.umask(0o077)
     report = Report()
     _clean_environment()
     _learn_secrets(report)

@@ -27,6 +27,7 @@ _ESSENTIAL = frozenset(
 )
 # A line of pflag's FlagUsages: "  -r, --rows uint   text"; a boolean has no type word.
 _HELP_LINE = re.compile(r"^ {2,8}(?:-(\w), +)?--([A-Za-z0-9][\w.-]*)(?: (\S+))?(?: {2,}.*)?$")
+_OWN_NAME = re.compile(r"(?i)\bdumpling\b")
 _VERSION_LINE = re.compile(r"(?im)^Release version:\s*(\S+)")
 # Names of variables that hold secrets, whatever their value.
 _SECRET_NAME = re.compile(
@@ -59,6 +60,23 @@ class Flag:
 # Other words for the same types (pflag's UnquoteUsage shortens them).
 _KINDS = {"uint64": "uint", "int64": "int", "stringSlice": "strings"}
 
+# What every version has (dumpling/export/config.go).
+COMMON_FLAGS = tuple(
+    Flag(name, short or None, kind)
+    for kind, names in {
+        "string": "host:h user:u password:p filesize:F output:o loglevel: logfile:L logfmt: "
+        "consistency: snapshot: where: filetype: compress:c output-filename-template: "
+        "status-addr: ca: cert: key: csv-null-value: csv-separator: csv-delimiter:",
+        "int": "port:P threads:t",
+        "uint": "rows:r statement-size:s tidb-mem-quota-query:",
+        "strings": "database:B tables-list:T filter:f",
+        "stringToString": "params:",
+        "bool": "case-sensitive: no-views:W no-header: no-schemas:m no-data:d no-sequences: "
+        "escape-backslash: order-by-primary-key: dump-empty-database: complete-insert: "
+        "allow-cleartext-passwords: version:V help:",
+    }.items()
+    for name, _, short in (word.partition(":") for word in names.split())
+)
 # Not in the help, but parsed (MarkHidden in dumpling/export/config.go).
 HIDDEN_FLAGS = (
     Flag("sql", "S", "string"),
@@ -84,12 +102,16 @@ def find(setting: str | None, env: Mapping[str, str] | None = None) -> Binary:
     """
     path = _locate(setting)
     env = child_environment(os.environ, str) if env is None else env
-    flags = parse_help(_ask(path, "--help", env))
+    text = _ask(path, "--help", env)
+    flags = parse_help(text)
     if missing := sorted(_ESSENTIAL - flags.keys()):
-        raise _unusable(
-            f"{path} is not Dumpling",
-            f"its --help names no {', '.join('--' + name for name in missing[:3])}",
-        )
+        if not _OWN_NAME.search(text.replace(str(path), "")):
+            raise _unusable(
+                f"{path} is not Dumpling",
+                f"its --help names no {', '.join('--' + name for name in missing[:3])}",
+            )
+        # A build whose help is laid out in another way: it has what every version has.
+        flags = {flag.name: flag for flag in COMMON_FLAGS} | flags
     found = _VERSION_LINE.search(_ask(path, "--version", env))
     return Binary(path, found.group(1)[:100] if found else "unknown", flags)
 
@@ -148,9 +170,7 @@ def _unusable(what: str, why: str = "", fix: str = "") -> DumplingError:
     return DumplingError(
         what,
         why=why,
-        fix=fix
-        or "install Dumpling for this machine's architecture and name it with --dumpling; "
-        "`backup-manager doctor` tries it",
+        fix=fix or "install Dumpling for this machine's architecture and name it with --dumpling",
         reason=Reason.DUMPLING_UNUSABLE,
     )
 

@@ -85,6 +85,14 @@ def test_none_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         find("other")
 
 
+def test_a_help_that_is_laid_out_in_another_way_has_the_common_options(tmp_path: Path) -> None:
+    said = script(tmp_path / "d", SHELL + "echo 'Dumpling options: -t N, --threads N; --extra'")
+    flags = binary.find(str(said)).flags
+    assert ("r", "uint") == (flags["rows"].short, flags["rows"].kind)
+    assert flags["filter"].is_list
+    assert not flags["no-views"].takes_value
+
+
 def test_unusable(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_text("")
