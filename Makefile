@@ -6,6 +6,7 @@ BIN := .venv/bin
 export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo test lint bench lock clean servers venv
 
 help: ## Show this
@@ -14,7 +15,7 @@ help: ## Show this
 demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compare: two minutes
 	@$(BIN)/python -m tests.demo
 
-test: lint servers ## Everything that is checked: lint, then all tests with coverage
+test: servers lint ## Everything that is checked: lint, then all tests with coverage
 	$(BIN)/python -m pytest --cov=backup_manager --cov-report=term-missing:skip-covered
 
 lint: venv ## Rules, format and types

@@ -22,6 +22,8 @@ from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
+from coverage import Coverage
+
 from .running import END_SECONDS, ROOT, Event, Result, Running, assert_no_secret
 from .servers import Database, S3Server
 from .servers.process import program
@@ -43,8 +45,6 @@ DOUBLE = ROOT / "tests" / "doubles" / "dumpling"
 
 # Characters that quoting, URLs, JSON and shells treat in their own ways.
 CANARY_PASSWORD = "canary'p$w\\rd \"é:@/%?&=#"
-# Of our own environment, beside PATH: the language, and what measures coverage in it.
-_INHERITED = ("LANG", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
 def find_dumpling() -> Path:
@@ -54,6 +54,17 @@ def find_dumpling() -> Path:
     if named and not found:
         raise FileNotFoundError(f"DUMPLING={named}: there is no such program")
     return Path(found).absolute() if found else DOUBLE
+
+
+def _measured() -> list[str]:
+    """What makes Python measure the command's coverage where that of the tests is measured.
+
+    A variable would do it too, but the test double would inherit it, and pay for it each time.
+    """
+    if Coverage.current() is None:
+        return []
+    options = [f"--rcfile={ROOT / 'pyproject.toml'}", f"--data-file={ROOT / '.coverage'}"]
+    return ["-m", "coverage", "run", "--parallel-mode", *options]
 
 
 class _Scratch:
@@ -157,7 +168,8 @@ class Export:
 
     def argv(self, *further: str) -> list[str]:
         """The command line; no secret is in it."""
-        words = [sys.executable, "-m", "backup_manager", "export", *self._flags(), *further]
+        words = [sys.executable, *_measured(), "-m", "backup_manager", "export"]
+        words += [*self._flags(), *further]
         words += ["--", *self._own["after"]] if self._own["after"] else []
         for word in words:
             assert_no_secret(self.secrets, "the command line", os.fsencode(word))
@@ -175,9 +187,7 @@ class Export:
 
     def environment(self) -> dict[str, str]:
         """What the process gets; the password's file is written here."""
-        made: dict[str, str | None] = {
-            name: os.environ[name] for name in _INHERITED if name in os.environ
-        }
+        made: dict[str, str | None] = {"LANG": os.environ.get("LANG")}
         # This Python first, so that the double finds its packages at once.
         made["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
         # No ~/.aws, no metadata service: what it uses is what the test gives.

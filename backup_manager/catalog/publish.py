@@ -9,9 +9,10 @@ from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
 from backup_manager.store.faults import FAULTS, explain, passing, status_of
-from backup_manager.store.upload import Uploader
+from backup_manager.store.upload import Uploader, changed_after
 from backup_manager.volume.directory import volume_errors
 from backup_manager.volume.journal import METADATA, Journal
+from backup_manager.volume.rows import FileRow
 
 _RECORD_BYTES = 1 << 20
 _PRECONDITION_FAILED = {409, 412}
@@ -45,6 +46,8 @@ class Publisher:
             return
         key = f"{self._directory}/{METADATA}"
         source, sha256, etag = bounded(self._stop, lambda: uploader.put_file(dump / METADATA, key))
+        if row is None or row.state != source.state:
+            raise changed_after(METADATA)
         self._journal.confirm(
             METADATA, source.state, read_ns=source.read_ns, sha256=sha256, etag=etag
         )
@@ -71,8 +74,7 @@ class Publisher:
             if name == MANIFEST:
                 expected: tuple[int, str | None] | None = (manifest_bytes, manifest_etag)
             else:
-                row = self._journal.file(name)
-                expected = (row.state.bytes, row.etag) if row and row.state else None
+                expected = _sent(self._journal.file(name))
             if expected is None:
                 wrong.append(f"{name} is no file of this backup")
             elif expected != (item.bytes, item.etag):
@@ -127,6 +129,11 @@ class Publisher:
                     continue
                 return
         raise superseded(self._store, self._key)
+
+
+def _sent(row: FileRow | None) -> tuple[int, str | None] | None:
+    """Return size and ETag of what the store has confirmed of a file."""
+    return (row.state.bytes, row.etag) if row and row.confirmed and row.state else None
 
 
 def holds(store: Store, key: str, data: bytes) -> bool:

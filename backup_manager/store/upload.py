@@ -121,10 +121,20 @@ class Uploader:
                 thread.join(_JOIN_SECONDS / WORKERS)
 
     def put_file(self, path: Path, key: str) -> tuple[SourceFile, str, str]:
-        """Send one whole file by PutObject; return it (closed), its SHA-256 and its ETag."""
-        with SourceFile(path, content_md5=self._store.provider.content_md5) as source:
-            body = source.body(0, source.state.bytes)
-            return source, body.sha256, self._retry(key, lambda: self._wire.put(key, body))
+        """Send one whole file by PutObject; return it (closed), its SHA-256 and its ETag.
+
+        Raises DumpInvalidError if it changes meanwhile.
+        """
+        try:
+            with SourceFile(path, content_md5=self._store.provider.content_md5) as source:
+                body = source.body(0, source.state.bytes)
+                etag = self._retry(key, lambda: self._wire.put(key, body))
+                source.check()
+                return source, body.sha256, etag
+        except FileChangedError:
+            raise changed_after(path.name) from None
+        except OSError as error:
+            raise volume_error(f"{path} cannot be read", error) from error
 
     # The workers ---------------------------------------------------------------------------
 
@@ -189,17 +199,21 @@ class Uploader:
                 fix="split the files, for example by --dumpling-option=--filesize=256MiB",
             )
         row = self._journal.file(name)
-        known = row.sha256 if row and row.etag and row.state and row.state.bytes == size else None
-        if size < MULTIPART_FROM_BYTES or known:
+        small = size < MULTIPART_FROM_BYTES
+        known = row if row and row.etag and row.state and row.state.bytes == size else None
+        if small or known:
             body = source.body(0, size)
-            if row and row.etag and body.sha256 == known:
-                self._confirm(name, source, body.sha256, row.etag)
+            if known and known.etag and body.sha256 == known.sha256:
+                self._confirm(name, source, body.sha256, known.etag)
                 return False
-            if size < MULTIPART_FROM_BYTES:
-                etag = self._retry(key, lambda: self._wire.put(key, body))
-                self._sent_bytes(size)
-                self._confirm(name, source, body.sha256, etag)
-                return False
+        if row and row.etag:
+            # From here on the store may hold something else, even if that is never confirmed.
+            self._journal.forget_sent(name)
+        if small:
+            etag = self._retry(key, lambda: self._wire.put(key, body))
+            self._sent_bytes(size)
+            self._confirm(name, source, body.sha256, etag)
+            return False
         big = BigFile(name, key, source)
         big.begin(self._multipart, self._journal)
         with self._work:
@@ -286,7 +300,7 @@ class Uploader:
             return
         row = self._journal.file(name)
         if row is None or row.state != source.state:
-            raise _changed_after(name)
+            raise changed_after(name)
 
     def _gone(self, name: str, error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -327,7 +341,8 @@ class Uploader:
         self._report.debug("sending is tried again", attempt=state.attempt_number, why=str(error))
 
 
-def _changed_after(name: str) -> DumpInvalidError:
+def changed_after(name: str) -> DumpInvalidError:
+    """Say that a file is no longer what it was when the dump had ended."""
     return DumpInvalidError(
         f"the file {name} changed after the dump had ended",
         fix="find out who writes on the volume, then run the same command again",

@@ -117,7 +117,9 @@ class Wire:
         proxy = proxies.proxy_url_for(base)
         if proxy:
             headers = proxies.proxy_headers_for(proxy)
-            manager = urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+            manager: urllib3.PoolManager = urllib3.ProxyManager(
+                proxy, proxy_headers=headers, **options
+            )
         else:
             manager = urllib3.PoolManager(**options)
         # A proxy for plain HTTP is told the whole address; for HTTPS it makes a tunnel.

@@ -53,6 +53,8 @@ class Place:
     def remove(self) -> None:
         """Remove all of it, the journal last: until then the next run knows what this one was."""
         remove_tree(self.dump)
+        with volume_errors(f"{self.manifest} cannot be removed"):
+            self.manifest.unlink(missing_ok=True)
         remove_tree(self.path)
         sync_directory(self.path.parent)
 
