@@ -42,11 +42,13 @@ class _Call(Generic[_T]):
 def bounded(stop: Stop, call: Callable[[], _T], *, seconds: float = math.inf) -> _T:
     """Make the call in a thread of its own and wait for its result, at most ``seconds``.
 
-    A signal that comes meanwhile raises InterruptedBySignalError at once; a call that is made
-    after a signal has what is left of the orderly end. Raises TimeoutError at the bound, else what
-    the call raises; a call that was given up goes on unheeded.
+    A signal raises InterruptedBySignalError at once; a call that is part of the orderly end has
+    what is left of it. Raises TimeoutError at the bound, else what the call raises; a call that
+    was given up goes on unheeded.
     """
-    ending = stop.requested
+    ending = stop.ending
+    if not ending:
+        stop.check()
     give_up = time.monotonic() + stop.seconds_left(seconds)
     under_way = _Call(call)
     while not under_way.done(_LOOK_SECONDS):
@@ -65,5 +67,5 @@ def shielded(stop: Stop, call: Callable[[], _T]) -> _T:
     under_way = _Call(call)
     while not under_way.done(_LOOK_SECONDS):
         if stop.requested and stop.seconds_left(math.inf) <= _LOOK_SECONDS:
-            raise stop.error
+            stop.check()
     return under_way.result()

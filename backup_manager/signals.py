@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from backup_manager.errors import InterruptedBySignalError
 
@@ -26,6 +27,7 @@ class Stop:
         self._event = threading.Event()
         self._signum = 0
         self._requested_at = 0.0
+        self._noticed = False
         self.last_resort: Callable[[InterruptedBySignalError], int] | None = None
 
     @property
@@ -43,15 +45,25 @@ class Stop:
     def error(self) -> InterruptedBySignalError:
         return InterruptedBySignalError(self._signum)
 
+    @property
+    def ending(self) -> bool:
+        """Whether the main thread knows of the request: what it does now is the orderly end."""
+        return self._noticed and threading.current_thread() is threading.main_thread()
+
     def check(self) -> None:
         """Raise InterruptedBySignalError if the run was asked to end."""
         if self._event.is_set():
-            raise self.error
+            self._raise()
 
     def wait(self, seconds: float) -> None:
         """Wait; raise InterruptedBySignalError as soon as the run is asked to end."""
         if self._event.wait(seconds):
-            raise self.error
+            self._raise()
+
+    def _raise(self) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():
+            self._noticed = True
+        raise self.error
 
     def seconds_left(self, at_most: float) -> float:
         """Seconds that a step of the orderly end may still take, ``at_most`` without a request."""

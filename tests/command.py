@@ -190,6 +190,8 @@ class Export:
         made: dict[str, str | None] = {"LANG": os.environ.get("LANG")}
         # This Python first, so that the double finds its packages at once.
         made["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
+        # Its interpreter first: the double of Dumpling need not look for one that has PyMySQL.
+        made["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         # No ~/.aws, no metadata service: what it uses is what the test gives.
         made["HOME"] = "/nonexistent"
         made["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -6,6 +6,7 @@ They are never emptied: a test makes schemas, accounts and buckets under names o
 
 import os
 import re
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,14 @@ import pytest
 
 from tests.command import find_dumpling
 from tests.servers import Ceph, Database, MariaDB, Rclone, S3Server, SeaweedFS, database, missing
+
+# Who starts us in the background (a shell's `&`, nohup, some CI) may have had these ignored. That
+# is inherited, and the programs under test respect it: their signals' tests would all fail.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 
 def _need(*programs: str) -> None:

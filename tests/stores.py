@@ -196,8 +196,8 @@ class Hook:
     @classmethod
     def on(cls, engine: Engine, method: str) -> "Hook":
         """Put one in the place of a method of the engine's Wire."""
-        hook = cls(getattr(engine.uploader._wire, method))
-        setattr(engine.uploader._wire, method, hook)
+        hook = cls(getattr(engine.uploader.sender.wire, method))
+        setattr(engine.uploader.sender.wire, method, hook)
         return hook
 
     def __call__(self, *arguments: Any) -> str:

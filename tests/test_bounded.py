@@ -97,15 +97,29 @@ def test_a_signal_ends_the_wait_at_once(stop: Stop, call: Blocking) -> None:
 
 
 def test_a_call_after_the_signal_is_part_of_the_orderly_end(stop: Stop, call: Blocking) -> None:
-    terminate(stop)
+    notice(stop)
     call.meanwhile(call.released.set)
     assert "result" == bounded(stop, call)
+
+
+def test_a_call_after_a_signal_that_nobody_noticed_is_not_made(stop: Stop) -> None:
+    terminate(stop)
+    made: list[str] = []
+    with pytest.raises(InterruptedBySignalError):
+        bounded(stop, lambda: made.append("made"))
+    assert [] == made
+
+
+def notice(stop: Stop) -> None:
+    terminate(stop)
+    with pytest.raises(InterruptedBySignalError):
+        stop.check()
 
 
 def test_a_call_after_the_signal_has_what_is_left(
     stop: Stop, call: Blocking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    terminate(stop)
+    notice(stop)
     monkeypatch.setattr(signals, "ORDERLY_SECONDS", 0.0)
     with pytest.raises(TimeoutError):
         bounded(stop, call, seconds=1000)

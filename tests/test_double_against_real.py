@@ -40,7 +40,7 @@ def dumps(source: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     made = {}
     for name, program in (("real", find_dumpling()), ("double", DOUBLE)):
         made[name] = tmp_path_factory.mktemp(name)
-        argv = [program, "-h", source.host, "-P", str(source.port), "-u", "root"]
+        argv: list[str | Path] = [program, "-h", source.host, "-P", str(source.port), "-u", "root"]
         argv += ["-o", made[name], "--status-addr=", "--no-views=false", "-t", "4"]
         argv += ["--consistency=snapshot", f"--snapshot={SNAPSHOT}"]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)

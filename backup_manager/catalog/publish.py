@@ -9,7 +9,7 @@ from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
 from backup_manager.store.faults import FAULTS, explain, passing, status_of
-from backup_manager.store.upload import Uploader, changed_after
+from backup_manager.store.sender import Sender, changed_after
 from backup_manager.volume.directory import volume_errors
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import FileRow
@@ -39,13 +39,13 @@ class Publisher:
         self._report = report
         self._key = f"{directory}/{RECORD}"
 
-    def send_metadata(self, uploader: Uploader, dump: Path) -> None:
+    def send_metadata(self, sender: Sender, dump: Path) -> None:
         """Send Dumpling's ``metadata``, after every other file of the dump."""
         row = self._journal.file(METADATA)
         if row and row.confirmed:
             return
         key = f"{self._directory}/{METADATA}"
-        source, sha256, etag = bounded(self._stop, lambda: uploader.put_file(dump / METADATA, key))
+        source, sha256, etag = bounded(self._stop, lambda: sender.put_file(dump / METADATA, key))
         if row is None or row.state != source.state:
             raise changed_after(METADATA)
         self._journal.confirm(
@@ -53,12 +53,12 @@ class Publisher:
         )
         self._journal.commit()
 
-    def send_manifest(self, uploader: Uploader, path: Path) -> tuple[str, int, str]:
+    def send_manifest(self, sender: Sender, path: Path) -> tuple[str, int, str]:
         """Write and send the manifest; return its SHA-256, bytes and ETag."""
         with volume_errors(f"{path} cannot be written"):
             write_manifest(path, self._journal.files())
         key = f"{self._directory}/{MANIFEST}"
-        source, sha256, etag = bounded(self._stop, lambda: uploader.put_file(path, key))
+        source, sha256, etag = bounded(self._stop, lambda: sender.put_file(path, key))
         return sha256, source.state.bytes, etag
 
     def verify(self, manifest_bytes: int, manifest_etag: str) -> None:
@@ -128,7 +128,11 @@ class Publisher:
                 if not holds(store, self._key, data):
                     continue
                 return
-        raise superseded(self._store, self._key)
+        raise MismatchError(
+            f"{self._store.settings.url(self._key)}: the store does not hold the record",
+            why="it took the record each time, and then had none",
+            fix="run the same command again; if it comes back, the store loses data",
+        )
 
 
 def _sent(row: FileRow | None) -> tuple[int, str | None] | None:
@@ -138,7 +142,7 @@ def _sent(row: FileRow | None) -> tuple[int, str | None] | None:
 
 def holds(store: Store, key: str, data: bytes) -> bool:
     """Read a record back: this one (True), none (False), or another one (HeldError)."""
-    there = store.get(key, limit=_RECORD_BYTES)
+    there = store.get(key, limit=max(_RECORD_BYTES, len(data) + 1))
     if there is None:
         return False
     if there != data:

@@ -72,7 +72,7 @@ class Beside:
             dumped_bytes=self._dumped.bytes_done,
             files_sent=self.uploader.files_sent,
             files_waiting=self._run.journal.waiting,
-            sent_bytes=self.uploader.bytes_sent,
+            sent_bytes=self.uploader.sender.bytes_sent,
         )
 
     def _check_stall(self, phase: str, now: float) -> None:

@@ -3,17 +3,22 @@
 import os
 import stat as modes
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from backup_manager.catalog.formats import MANIFEST, RECORD, timestamp
+from backup_manager.catalog.formats import MANIFEST, RECORD
 from backup_manager.dumpling import metadata
 from backup_manager.dumpling.content import Content
 from backup_manager.errors import DumpInvalidError
 from backup_manager.export.job import Job
-from backup_manager.store.upload import Uploader, utf8
-from backup_manager.volume.directory import FileState, scan, sync_directory, volume_errors
+from backup_manager.store.source import utf8
+from backup_manager.volume.directory import (
+    FileState,
+    directories,
+    scan,
+    sync_directory,
+    volume_errors,
+)
 from backup_manager.volume.journal import METADATA
 from backup_manager.volume.rows import FileRow
 from backup_manager.volume.runs import Run
@@ -29,17 +34,15 @@ _RACY_NS = int(POLL_SECONDS * 1e9)
 def conclude(
     job: Job,
     run: Run,
-    uploader: Uploader,
     *,
     exact: bool,
     expected_position: str | None,
     position_required: bool,
     cause: str,
 ) -> tuple[metadata.Metadata, Content]:
-    """Reconcile the dump with what was sent, and write down that it is finished.
+    """Reconcile the dump with what was sent, and make it durable.
 
-    From then on a confirmed file is never sent again, and an unconfirmed one must be as recorded.
-    ``exact`` says that no close of a file was missed; ``cause`` is what Dumpling said of a position
+    Every file is then confirmed, or recorded in its final state. ``exact`` says that no close of a file was missed; ``cause`` is what Dumpling said of a position
     that it could not read. Raises DumpInvalidError, VolumeError.
     """
     said = metadata.check(
@@ -56,8 +59,6 @@ def conclude(
     _reconcile(run, content, exact=exact)
     content.check(job.volume)
     _make_durable(job, run)
-    run.journal.remember(dumped=timestamp(datetime.now(UTC)))
-    uploader.settle()
     return said, content
 
 
@@ -106,8 +107,8 @@ def _make_durable(job: Job, run: Run) -> None:
         while batch := list(islice(paths, _SYNC_BATCH)):
             job.stop.check()
             list(pool.map(_sync, batch))
-    for directory, _, _ in os.walk(dump):
-        sync_directory(Path(directory))
+    for directory in directories(dump):
+        sync_directory(directory)
 
 
 def _sync(path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import json
 import shlex
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from backup_manager import __version__
-from backup_manager.catalog.formats import FORMAT, MANIFEST, seal, timestamp
+from backup_manager.catalog.formats import FORMAT, MANIFEST, open_record, seal, timestamp
 from backup_manager.export.job import Job
 from backup_manager.volume.runs import Run
 
@@ -44,6 +45,18 @@ def command_of(job: Job) -> str:
     words += [f"--table-filter={rule}" for rule in job.settings["table_filter"]]
     words += ["--resume-max-age=8760h", "--", *job.dumpling_args]
     return job.report.redact(shlex.join(["backup-manager", "export", *words]))
+
+
+def record_for(job: Job, run: Run, manifest_sha256: str) -> bytes:
+    """Return the record whose writing was begun, if it is of this manifest; else a new one.
+
+    Another version may pack the same manifest into other bytes.
+    """
+    if run.record:
+        with suppress(ValueError):
+            if open_record(run.record)["manifest"]["sha256"] == manifest_sha256:
+                return run.record
+    return compose(job, run, manifest_sha256)
 
 
 def compose(job: Job, run: Run, manifest_sha256: str) -> bytes:

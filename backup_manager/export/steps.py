@@ -21,7 +21,7 @@ from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
 from backup_manager.export.dump import DumpEnd, run_dumpling
 from backup_manager.export.job import Job
-from backup_manager.export.record import compose, facts_of
+from backup_manager.export.record import facts_of, record_for
 from backup_manager.export.takeup import Found
 from backup_manager.progress import open_progress, size
 from backup_manager.store import probe
@@ -226,7 +226,6 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
     said, content = conclude(
         job,
         run,
-        beside.uploader,
         exact=end.exact,
         expected_position=end.pinned or (job.options.snapshot if tidb else None),
         position_required=tidb,
@@ -234,9 +233,13 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
     )
     position = end.pinned or said.position or ""
     moment = snapshot.tso_time(position, datetime.now(UTC)) if tidb else None
+    # In one: whoever takes the run up finds all that the record needs.
     run.journal.remember(
-        snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None})
+        snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None}),
+        warnings=json.dumps(job.report.summary.warnings),
+        dumped=timestamp(datetime.now(UTC)),
     )
+    beside.uploader.settle()
     _warn_of_what_is_not_in_it(job, database, content)
     run.journal.remember(warnings=json.dumps(job.report.summary.warnings))
 
@@ -276,8 +279,10 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     publisher = Publisher(
         store, run.journal, directory=run.directory, stop=job.stop, report=job.report
     )
-    publisher.send_metadata(beside.uploader, run.place.dump)
-    sha256, manifest_bytes, etag = publisher.send_manifest(beside.uploader, run.place.manifest)
+    publisher.send_metadata(beside.uploader.sender, run.place.dump)
+    sha256, manifest_bytes, etag = publisher.send_manifest(
+        beside.uploader.sender, run.place.manifest
+    )
     job.report.step("asking the store what it holds")
     publisher.verify(manifest_bytes, etag)
     job.stop.check()
@@ -287,7 +292,7 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
             why=f"{lock.path.name} is no longer the file that this run holds",
             fix="let the other run end; this one can then be run again",
         )
-    publisher.publish(run.record or compose(job, run, sha256))
+    publisher.publish(record_for(job, run, sha256))
     job.report.summary.seconds["upload_after_dump"] = round(beside.seconds_after_dump, 3)
 
 
@@ -301,8 +306,8 @@ def succeed(job: Job, run: Run) -> None:
         f"{summary.backup} is complete: {summary.files} files, {size(summary.bytes)}"
     )
     job.report.step("published; clearing the volume", backup=summary.backup)
-    run.close()
     try:
+        run.close()
         run.place.remove()
     except BackupError as error:
         job.report.warn(f"the backup is complete, but its local data stays: {error.message}")

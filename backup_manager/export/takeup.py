@@ -11,7 +11,7 @@ from backup_manager.catalog.publish import holds
 from backup_manager.catalog.undo import undo
 from backup_manager.database.lease_document import Original
 from backup_manager.dumpling.leftovers import end_leftover
-from backup_manager.errors import BackupError, HeldError
+from backup_manager.errors import BackupError, HeldError, VolumeError
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store, StoreSettings
 from backup_manager.volume.directory import FileState, scan
@@ -67,7 +67,11 @@ def hold_identity(job: Job) -> Iterator[IdentityLock]:
     try:
         yield lock
     finally:
-        lock.release()
+        try:
+            lock.release()
+        except VolumeError as error:
+            # Let go it is; and a backup that is published stays so.
+            job.report.warn(error.message)
 
 
 def _holder(job: Job) -> dict[str, str]:
@@ -124,6 +128,8 @@ def _lock(job: Job, place: Place, locks: ExitStack) -> bool:
 
 def _usable(job: Job, run: Run) -> bool:
     """Tell whether a run can be gone on with: a finished dump that is not too old."""
+    if run.journal.fact("superseded"):
+        return False
     return run.record is not None or (
         run.dumped
         and run.snapshot_age_seconds < job.settings["resume_max_age"]
@@ -174,7 +180,11 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
         return
     location = StoreSettings(**run.load("store"))
     theirs = store if location == job.store else store.elsewhere(location)
-    if not published(theirs, run):
+    try:
+        is_published = published(theirs, run)
+    except HeldError:
+        is_published = True  # somebody else's backup by now: nothing there is ours to remove
+    if not is_published:
         undo(theirs, run.directory)
         job.report.info("cleared away what an earlier run left", backup=place.backup)
     run.close()
@@ -182,13 +192,17 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
 
 
 def published(store: Store, run: Run) -> bool:
-    """Tell whether the store holds the run's record, which is in the journal before it is sent."""
+    """Tell whether the store holds the run's record, which is in the journal before it is sent.
+
+    Raises HeldError if it holds another one; this run is then not taken up again.
+    """
     if run.record is None:
         return False
     try:
         return holds(store, f"{run.directory}/{RECORD}", run.record)
     except HeldError:
-        return True  # somebody else's backup by now: nothing there is ours to remove
+        run.journal.remember(superseded="true")
+        raise
 
 
 def _keep(job: Job, run: Run) -> bool:

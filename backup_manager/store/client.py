@@ -151,7 +151,7 @@ class Store:
         After a signal there is one attempt only.
         """
         retrying = Retrying(
-            stop=stop_after_delay(0 if self._stop.requested else self.patience),
+            stop=stop_after_delay(0 if self._stop.ending else self.patience),
             wait=wait_random_exponential(multiplier=0.5, max=10),
             retry=retry_if_exception(passing),
             sleep=self._stop.wait,

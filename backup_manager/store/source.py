@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from backup_manager.errors import VolumeError
+from backup_manager.errors import DumpInvalidError, VolumeError
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import FileState, volume_error
 
@@ -92,3 +92,17 @@ class SourceFile:
 
     def _unreadable(self, error: OSError) -> VolumeError:
         return volume_error(f"{self.path} cannot be read", error)
+
+
+def utf8(name: str) -> str:
+    """Return the name; raise DumpInvalidError if it is no UTF-8, as keys in S3 must be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise DumpInvalidError(
+            f"the file name {shown} is no UTF-8",
+            why="an object's key must be UTF-8, so this file cannot be backed up under its name",
+            fix="rename the schema or table, or choose other names by --output-filename-template",
+        ) from None
+    return name

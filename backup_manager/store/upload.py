@@ -9,18 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
-from tenacity import wait_random_exponential as full_jitter
-
-from backup_manager.errors import BackupError, DumpInvalidError, Reason
+from backup_manager.errors import DumpInvalidError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.bigfile import BigFile
 from backup_manager.store.client import Store
-from backup_manager.store.faults import FAULTS, explain, passing
 from backup_manager.store.multipart import Multipart
 from backup_manager.store.parts import MAX_OBJECT_BYTES, MULTIPART_FROM_BYTES
-from backup_manager.store.source import FileChangedError, SourceFile
+from backup_manager.store.sender import Sender, changed_after
+from backup_manager.store.source import FileChangedError, SourceFile, utf8
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import volume_error
 from backup_manager.volume.journal import METADATA, Journal
@@ -52,14 +49,11 @@ class Uploader:
         report: Report,
     ) -> None:
         self._store = store
-        self._wire = store.wire()
+        self.sender = Sender(store, patience=patience, stop=stop, report=report)
         self._multipart = Multipart(store)
         self._journal = journal
         self._root = root
         self._directory = directory
-        self._patience = patience
-        self._stop = stop
-        self._report = report
         self._work = threading.Condition()
         self._page: deque[str] = deque()
         self._busy: dict[str, bool] = {}  # name -> it was closed again meanwhile
@@ -69,7 +63,6 @@ class Uploader:
         self._halted = False
         self._failure: Exception | None = None
         self.files_sent = 0
-        self.bytes_sent = 0
         self._threads = [
             threading.Thread(target=self._run, name=f"upload {number}", daemon=True)
             for number in range(WORKERS)
@@ -115,26 +108,10 @@ class Uploader:
         with self._work:
             self._halted = True
             self._work.notify_all()
-        self._wire.cut()
+        self.sender.end()
         for thread in self._threads:
             if thread.ident:
                 thread.join(_JOIN_SECONDS / WORKERS)
-
-    def put_file(self, path: Path, key: str) -> tuple[SourceFile, str, str]:
-        """Send one whole file by PutObject; return it (closed), its SHA-256 and its ETag.
-
-        Raises DumpInvalidError if it changes meanwhile.
-        """
-        try:
-            with SourceFile(path, content_md5=self._store.provider.content_md5) as source:
-                body = source.body(0, source.state.bytes)
-                etag = self._retry(key, lambda: self._wire.put(key, body))
-                source.check()
-                return source, body.sha256, etag
-        except FileChangedError:
-            raise changed_after(path.name) from None
-        except OSError as error:
-            raise volume_error(f"{path} cannot be read", error) from error
 
     # The workers ---------------------------------------------------------------------------
 
@@ -210,8 +187,7 @@ class Uploader:
             # From here on the store may hold something else, even if that is never confirmed.
             self._journal.forget_sent(name)
         if small:
-            etag = self._retry(key, lambda: self._wire.put(key, body))
-            self._sent_bytes(size)
+            etag = self.sender.put(key, body)
             self._confirm(name, source, body.sha256, etag)
             return False
         big = BigFile(name, key, source)
@@ -251,12 +227,9 @@ class Uploader:
     def _send_read_part(self, big: BigFile, number: int, body: Body) -> None:
         etag = big.sent_before(number, body)
         if etag is None:
-            etag = self._retry(
-                big.key, lambda: self._wire.upload_part(big.key, big.upload_id, number, body)
-            )
+            etag = self.sender.upload_part(big.key, big.upload_id, number, body)
             part = PartRow(number, body.length, body.sha256, etag)
             self._journal.confirm_part(big.upload_id, part)
-            self._sent_bytes(body.length)
         big.sent(number, etag)
 
     def _finish(self, big: BigFile) -> None:
@@ -313,51 +286,3 @@ class Uploader:
         with self._work:
             if not self._busy.pop(name):
                 self._parked.add(name)
-
-    def _sent_bytes(self, count: int) -> None:
-        with self._work:
-            self.bytes_sent += count
-
-    def _retry(self, key: str, call: Callable[[], str]) -> str:
-        """Send one part or small file, again and again while what goes wrong may pass."""
-        try:
-            return Retrying(
-                stop=stop_after_delay(self._patience),
-                wait=full_jitter(multiplier=0.5, max=20),
-                retry=retry_if_exception(lambda error: passing(error) and not self._halted),
-                sleep=self._stop.wait,
-                before_sleep=self._say,
-                reraise=True,
-            )(call)
-        except FAULTS as error:
-            if isinstance(error, BackupError):
-                raise
-            raise explain(
-                error, "write it", self._store.settings.url(key), Reason.UPLOAD
-            ) from error
-
-    def _say(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        self._report.debug("sending is tried again", attempt=state.attempt_number, why=str(error))
-
-
-def changed_after(name: str) -> DumpInvalidError:
-    """Say that a file is no longer what it was when the dump had ended."""
-    return DumpInvalidError(
-        f"the file {name} changed after the dump had ended",
-        fix="find out who writes on the volume, then run the same command again",
-    )
-
-
-def utf8(name: str) -> str:
-    """Return the name; raise DumpInvalidError if it is no UTF-8, as keys in S3 must be."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        shown = name.encode("utf-8", "backslashreplace").decode()
-        raise DumpInvalidError(
-            f"the file name {shown} is no UTF-8",
-            why="an object's key must be UTF-8, so this file cannot be backed up under its name",
-            fix="rename the schema or table, or choose other names by --output-filename-template",
-        ) from None
-    return name

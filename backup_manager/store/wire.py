@@ -160,10 +160,11 @@ class Wire:
             answer.close()
             raise _answer_error(answer.status, text)
         answer.release_conn()
-        etag = answer.headers.get("ETag", "").strip('"')
-        if not etag:
+        etag = str(answer.headers.get("ETag", ""))
+        # An answer that was cut in its headers is taken for a whole one by http.client.
+        if (etag.startswith('"') and not etag.endswith('"', 1)) or not etag.strip('"'):
             raise AnswerError(answer.status, "NoETag", "the answer has no ETag")
-        return str(etag)
+        return etag.strip('"')
 
     def _sign(self, target: str, body: Body, headers: Mapping[str, str]) -> dict[str, str]:
         url = f"{self._base.scheme}://{self._base.netloc}{target}"

@@ -2,9 +2,9 @@
 
 import errno
 import os
-import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from backup_manager.errors import Reason, VolumeError
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Dumpling writes blocks of about 1 MB: with less room than that, one may have failed.
 FULL_BYTES = 1 << 20
+_PAGE = 1000
 _PROBE = ".backup-manager-probe"
 
 
@@ -149,13 +150,43 @@ def _entries(root: Path, inside: str) -> Iterator[Iterable[os.DirEntry[str]]]:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a directory and all in it; one that is gone is success. Raises VolumeError."""
+    """Remove a directory and all in it; one that is gone is success. Raises VolumeError.
+
+    A page of entries at a time: shutil.rmtree would hold all the names of a dump in memory.
+    """
     with volume_errors(f"{path} cannot be removed"):
+        _empty(path)
+
+
+def _empty(path: Path) -> None:
+    while True:
         try:
-            shutil.rmtree(path)
+            with os.scandir(path) as entries:
+                page = list(islice(entries, _PAGE))
         except FileNotFoundError:
-            if path.exists():
-                raise
+            return
+        if not page:
+            with suppress(FileNotFoundError):
+                path.rmdir()
+            return
+        for entry in page:
+            if entry.is_dir(follow_symlinks=False):
+                _empty(Path(entry.path))
+            else:
+                with suppress(FileNotFoundError):
+                    os.unlink(entry.path)  # noqa: PTH108 - a Path a file would cost more
+
+
+def directories(root: Path) -> Iterator[Path]:
+    """Walk the directories under ``root``, itself included."""
+    pending = [root]
+    while pending:
+        here = pending.pop()
+        yield here
+        with os.scandir(here) as entries:
+            pending += [
+                Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)
+            ]
 
 
 def sync_directory(path: Path) -> None:

@@ -16,7 +16,7 @@ from backup_manager.report import Report
 from backup_manager.volume.directory import FileState, scan
 
 POLL_SECONDS = 2.0
-_READ_MILLISECONDS = 200
+_READ_MILLISECONDS = 50
 _MASK = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.ONLYDIR
 
 

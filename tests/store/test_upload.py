@@ -62,7 +62,7 @@ def test_many_small_and_some_big_files_at_once(engine: Engine) -> None:
     engine.prove()
     assert (105, 0) == (engine.uploader.files_sent, engine.uploads())
     total = 25 * sum(sizes) + 5 * BIG + 10
-    assert total == engine.uploader.bytes_sent
+    assert total == engine.uploader.sender.bytes_sent
     assert BIG + 4 == engine.listed()["sub/shop.big.4.sql"][0]
 
 
@@ -85,7 +85,9 @@ def test_metadata_waits_for_its_turn(engine: Engine) -> None:
     engine.offer("a", b"a")
     engine.drain()
     assert {"a"} == set(engine.listed())
-    path, sha256, etag = engine.uploader.put_file(engine.root / METADATA, f"{DIRECTORY}/{METADATA}")
+    path, sha256, etag = engine.uploader.sender.put_file(
+        engine.root / METADATA, f"{DIRECTORY}/{METADATA}"
+    )
     assert (15, etag) == engine.listed()[METADATA]
     assert (64, 15) == (len(sha256), path.state.bytes)
 
@@ -256,12 +258,12 @@ def test_metadata_that_changes_while_it_is_sent(engine: Engine, put: Hook) -> No
     engine.write(METADATA, b"one")
     put.after = once(lambda: engine.write(METADATA, b"another"))
     with pytest.raises(DumpInvalidError, match="metadata changed after the dump had ended"):
-        engine.uploader.put_file(engine.root / METADATA, "key")
+        engine.uploader.sender.put_file(engine.root / METADATA, "key")
 
 
 def test_metadata_that_is_gone(engine: Engine) -> None:
     with pytest.raises(VolumeError, match="cannot be read: No such file"):
-        engine.uploader.put_file(engine.root / METADATA, "key")
+        engine.uploader.sender.put_file(engine.root / METADATA, "key")
 
 
 # Files that cannot be sent -----------------------------------------------------------------
@@ -400,7 +402,7 @@ def test_what_does_not_pass_is_not_tried_again(
 
 
 def test_patience_ends(engine: Engine, put: Hook) -> None:
-    engine.uploader._patience = 0
+    engine.uploader.sender.patience = 0
     put.before = failing(AnswerError(503, "SlowDown", ""), times=99)
     engine.start()
     engine.offer("file", b"x")
@@ -425,7 +427,7 @@ def test_halting_cuts_what_hangs(engine: Engine, ceph: Ceph, size: int) -> None:
     """The proxy holds every answer; the workers end all the same."""
     with S3Proxy(ceph.http) as proxy:
         held = proxy.hold(operation("PutObject", "UploadPart"), times=99)
-        engine.uploader._wire = new_store(proxy.url, engine.bucket).wire()
+        engine.uploader.sender.wire = new_store(proxy.url, engine.bucket).wire()
         engine.start()
         for number in range(4):
             engine.offer(f"file {number}", data(size, number))

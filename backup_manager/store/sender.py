@@ -1,0 +1,111 @@
+"""Bodies on their way to the store: each tried again by itself, counted, and cut off at the end."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay
+from tenacity import wait_random_exponential as full_jitter
+
+from backup_manager.errors import BackupError, DumpInvalidError, Reason
+from backup_manager.report import Report
+from backup_manager.signals import Stop
+from backup_manager.store.client import Store
+from backup_manager.store.faults import FAULTS, explain, passing
+from backup_manager.store.source import FileChangedError, SourceFile
+from backup_manager.store.wire import Body
+from backup_manager.volume.directory import volume_error
+
+
+class Sender:
+    """Sends parts and whole files; safe to use from every thread.
+
+    ``patience``: seconds for which one part or file is tried again on what may pass.
+    """
+
+    def __init__(self, store: Store, *, patience: float, stop: Stop, report: Report) -> None:
+        self.wire = store.wire()
+        self.patience = patience
+        self.bytes_sent = 0
+        self._store = store
+        self._stop = stop
+        self._report = report
+        self._lock = threading.Lock()
+        self._ended = False
+
+    def put(self, key: str, body: Body) -> str:
+        """Send an object; return its ETag. Raises StoreError, FileChangedError."""
+        return self._send(key, body, lambda: self.wire.put(key, body))
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> str:
+        """Send a part; return its ETag. Raises StoreError, FileChangedError."""
+        return self._send(key, body, lambda: self.wire.upload_part(key, upload_id, number, body))
+
+    def put_file(self, path: Path, key: str) -> tuple[SourceFile, str, str]:
+        """Send one whole file; return it (closed), its SHA-256 and its ETag.
+
+        Raises DumpInvalidError if it changes meanwhile, StoreError, VolumeError.
+        """
+        try:
+            with SourceFile(path, content_md5=self._store.provider.content_md5) as source:
+                body = source.body(0, source.state.bytes)
+                etag = self.put(key, body)
+                source.check()
+                return source, body.sha256, etag
+        except FileChangedError:
+            raise changed_after(path.name) from None
+        except OSError as error:
+            raise volume_error(f"{path} cannot be read", error) from error
+
+    def end(self) -> None:
+        """Cut what is under way; nothing is tried again."""
+        self._ended = True
+        self.wire.cut()
+
+    def _send(self, key: str, body: Body, call: Callable[[], str]) -> str:
+        try:
+            etag = self._try(call)
+        except FAULTS as error:
+            if isinstance(error, BackupError):
+                raise
+            url = self._store.settings.url(key)
+            raise explain(error, "write it", url, Reason.UPLOAD) from error
+        with self._lock:
+            self.bytes_sent += body.length
+        return etag
+
+    def _try(self, call: Callable[[], str]) -> str:
+        try:
+            # Nearly always once is enough, and tenacity costs as much as hashing a small file.
+            return call()
+        except FAULTS as error:
+            failed = [error]
+
+        def again() -> str:
+            if failed:
+                raise failed.pop()
+            return call()
+
+        return Retrying(
+            stop=stop_after_delay(self.patience),
+            wait=full_jitter(multiplier=0.5, max=20),
+            retry=retry_if_exception(self._may_pass),
+            sleep=self._stop.wait,
+            before_sleep=self._say,
+            reraise=True,
+        )(again)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return passing(error) and not self._ended
+
+    def _say(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._report.debug("sending is tried again", attempt=state.attempt_number, why=str(error))
+
+
+def changed_after(name: str) -> DumpInvalidError:
+    """Say that a file is no longer what it was when the dump had ended."""
+    return DumpInvalidError(
+        f"the file {name} changed after the dump had ended",
+        fix="find out who writes on the volume, then run the same command again",
+    )
