@@ -1,6 +1,6 @@
 """The story of one backup, from top to bottom."""
 
-from backup_manager.export import steps
+from backup_manager.export import protection, steps
 from backup_manager.export.job import Job
 from backup_manager.export.takeup import clear, earlier_runs, hold_identity, published
 
@@ -21,14 +21,15 @@ def export(job: Job) -> None:
             steps.sending(job, store, run) as beside,
         ):
             if database is None:
-                steps.give_back_leases(job, earlier)
+                protection.give_back_leases(job, earlier)
                 clear(job, store, earlier.dead)
             else:
-                with steps.gc_held_off(job, database, run, earlier) as lease:
-                    clear(job, store, earlier.dead)
-                    pinned = steps.take_snapshot(job, database, lease)
-                    end = steps.dump(job, run, beside, pinned, lease)
-                steps.finish_dump(job, run, database, beside, end)
+                with database:
+                    with protection.gc_held_off(job, database, run, earlier) as lease:
+                        clear(job, store, earlier.dead)
+                        pinned = protection.take_snapshot(job, database, lease)
+                        end = steps.dump(job, run, beside, pinned, lease)
+                    steps.finish_dump(job, run, database, beside, end)
             if not published(store, run):
                 steps.send_rest(job, run, beside)
                 steps.publish(job, run, store, beside, lock)

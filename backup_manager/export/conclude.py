@@ -40,10 +40,10 @@ def conclude(
     position_required: bool,
     cause: str,
 ) -> tuple[metadata.Metadata, Content]:
-    """Reconcile the dump with what was sent, and make it durable.
+    """Reconcile the dump with what was sent, prove that it is whole, and make it durable.
 
-    Every file is then confirmed, or recorded in its final state. ``exact`` says that no close of a file was missed; ``cause`` is what Dumpling said of a position
-    that it could not read. Raises DumpInvalidError, VolumeError.
+    ``exact`` says that no close of a file was missed; ``cause`` is what Dumpling said of a
+    position that it could not read. Raises DumpInvalidError, VolumeError.
     """
     said = metadata.check(
         run.place.dump / METADATA,

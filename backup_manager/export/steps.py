@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from backup_manager.catalog.formats import timestamp
@@ -12,17 +11,15 @@ from backup_manager.catalog.publish import Publisher
 from backup_manager.catalog.undo import undo
 from backup_manager.database import privileges, snapshot, visible
 from backup_manager.database.connection import Database
-from backup_manager.database.dead_leases import clear_dead
 from backup_manager.database.lease import Lease
 from backup_manager.database.waiting import wait_for_database
 from backup_manager.dumpling.content import Content
-from backup_manager.errors import BackupError, HeldError
+from backup_manager.errors import BackupError, DatabaseError, HeldError
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
 from backup_manager.export.dump import DumpEnd, run_dumpling
 from backup_manager.export.job import Job
 from backup_manager.export.record import facts_of, record_for
-from backup_manager.export.takeup import Found
 from backup_manager.progress import open_progress, size
 from backup_manager.store import probe
 from backup_manager.store.client import Store
@@ -148,67 +145,6 @@ def sending(job: Job, store: Store, run: Run) -> Iterator[Beside]:
         uploader.halt()
 
 
-@contextmanager
-def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Iterator[Lease | None]:
-    """Hold a lease on the GC life time until the end of the block, where GC has a meaning."""
-    if not database.is_tidb or job.settings["no_gc"]:
-        yield None
-        return
-    lease = Lease(
-        database,
-        run.short_id,
-        need=job.gc_life_time,
-        stop=job.stop,
-        report=job.report,
-        remember=lambda original: run.journal.remember(gc_original=json.dumps(asdict(original))),
-        dead_ids=earlier.lease_ids,
-        known=earlier.gc_original(job.source.address),
-    )
-    try:
-        with lease:
-            yield lease
-    finally:
-        if lease.given_back:
-            run.journal.remember(gc_returned="true")
-
-
-def give_back_leases(job: Job, earlier: Found) -> None:
-    """Remove the leases that this run and dead ones have left, if the database is there."""
-    if job.settings["no_gc"]:
-        return
-    try:
-        with Database(job.source, stop=job.stop) as database:
-            if database.is_tidb:
-                clear_dead(
-                    database,
-                    earlier.lease_ids,
-                    stop=job.stop,
-                    report=job.report,
-                    known=earlier.gc_original(job.source.address),
-                )
-    except BackupError as error:
-        job.stop.check()
-        job.report.debug("leases on GC were not looked for", why=error.message)
-
-
-def take_snapshot(job: Job, database: Database, lease: Lease | None) -> str | None:
-    """Take the snapshot, now that GC is held off; None where there is none for us to take."""
-    given = job.options.snapshot
-    if not database.is_tidb:
-        return None
-    if job.options.pins_snapshot:
-        taken = snapshot.take(database)
-        if lease:
-            lease.watch(taken)
-        job.report.info("the snapshot is taken", tso=taken)
-        return taken
-    if given and lease:
-        lease.watch(given, given=True)
-    elif given:
-        snapshot.check_not_collected(database, given)
-    return None
-
-
 def dump(job: Job, run: Run, beside: Beside, pinned: str | None, lease: Lease | None) -> DumpEnd:
     """Run Dumpling, with the upload beside it. Raises DumplingError and what goes wrong beside."""
     run.journal.remember(snapshot_taken=datetime.now(UTC).isoformat())
@@ -221,7 +157,10 @@ def dump(job: Job, run: Run, beside: Beside, pinned: str | None, lease: Lease | 
 
 
 def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: DumpEnd) -> None:
-    """Prove that the dump is whole, and write down its end. Raises DumpInvalidError."""
+    """Prove that the dump is whole, and write down its end. Raises DumpInvalidError.
+
+    From then on a confirmed file is never sent again, and an unconfirmed one must be as recorded.
+    """
     tidb = database.is_tidb
     said, content = conclude(
         job,
@@ -233,33 +172,34 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
     )
     position = end.pinned or said.position or ""
     moment = snapshot.tso_time(position, datetime.now(UTC)) if tidb else None
-    # In one: whoever takes the run up finds all that the record needs.
+    _warn_of_what_is_not_in_it(job, database, content)
+    # All in one: a run that is taken up must find everything that the record needs.
     run.journal.remember(
         snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None}),
         warnings=json.dumps(job.report.summary.warnings),
         dumped=timestamp(datetime.now(UTC)),
     )
     beside.uploader.settle()
-    _warn_of_what_is_not_in_it(job, database, content)
-    run.journal.remember(warnings=json.dumps(job.report.summary.warnings))
 
 
 def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -> None:
-    left_out = content.left_out(privileges.visible_schemas(database))
+    try:
+        left_out = content.left_out(privileges.visible_schemas(database))
+    except DatabaseError as error:
+        job.report.info("which schemas the filter left out is not known", why=error.message)
+        return
     if left_out:
         job.report.warn(f"not in this backup, by the filter: {', '.join(left_out)}")
     for kind, option in (("VIEW", "no-views"), ("SEQUENCE", "no-sequences")):
-        if job.options.values.get(option, "true") == "true" and content.names_readable:
-            names = [
-                name
-                for schema, name in visible.objects(database, kind)
-                if schema in content.schemas
-            ]
-            if names:
-                job.report.warn(
-                    f"{len(names)} {kind.lower()}s are not in this backup, as Dumpling leaves them "
-                    f"out: --dumpling-option=--{option}=false dumps them"
-                )
+        if job.options.values.get(option, "true") == "false" or not content.names_readable:
+            continue
+        objects = visible.objects(database, kind)
+        names = [name for schema, name in objects if schema in content.schemas]
+        if names:
+            job.report.warn(
+                f"{len(names)} {kind.lower()}(s) are not in this backup, as Dumpling leaves them "
+                f"out: --dumpling-option=--{option}=false dumps them"
+            )
 
 
 def send_rest(job: Job, run: Run, beside: Beside) -> None:

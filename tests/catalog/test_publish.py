@@ -1,4 +1,4 @@
-"""Publishing: a record stands in the store only if the backup is whole, and only ours is success."""
+"""Publishing: a record is written only where the backup is whole, and only ours is success."""
 
 import threading
 from collections.abc import Callable
@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from backup_manager.bounded import shielded
-from backup_manager.catalog import publish as module
 from backup_manager.catalog.formats import MANIFEST, RECORD, seal
 from backup_manager.catalog.publish import Publisher, holds
 from backup_manager.catalog.undo import undo
@@ -259,10 +257,6 @@ def test_a_signal_ends_it_at_last(
         publisher(store, journal, stop).publish(OURS)
     released.set()
     assert OURS.decode() == journal.fact("record")
-
-
-def test_shielding_is_what_publishing_is_made_of() -> None:
-    assert shielded is module.shielded
 
 
 # Comparing with the store ------------------------------------------------------------------

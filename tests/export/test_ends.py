@@ -179,17 +179,23 @@ def _verifying(double: Make, proxy: S3Proxy, tmp_path: Path) -> Running:
     return running
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+_PHASES: list[Prepare] = [
+    _connecting,
+    _probing,
+    _dumping,
+    _dumping_while_the_store_is_silent,
+    _sending_the_rest,
+    _sending_metadata,
+    _verifying,
+]
+
+
 @pytest.mark.parametrize(
-    "prepare",
+    ("prepare", "number"),
     [
-        _connecting,
-        _probing,
-        _dumping,
-        _dumping_while_the_store_is_silent,
-        _sending_the_rest,
-        _sending_metadata,
-        _verifying,
+        *((phase, signal.SIGTERM) for phase in _PHASES),
+        (_dumping, signal.SIGINT),
+        (_sending_the_rest, signal.SIGINT),
     ],
 )
 def test_a_signal_ends_every_phase(
@@ -203,8 +209,6 @@ def test_a_signal_ends_every_phase(
     prepare: Prepare,
     number: signal.Signals,
 ) -> None:
-    if number == signal.SIGINT and prepare not in {_dumping, _sending_the_rest}:
-        pytest.skip("SIGINT takes the same way as SIGTERM; two phases are enough")
     with prepare(double, proxy, tmp_path) as running:
         running.signal(number)
         running.result().expect(128 + number)

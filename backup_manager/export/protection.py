@@ -1,0 +1,76 @@
+"""Protection of the snapshot: GC is held off, then the snapshot is taken, then GC is given back."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from backup_manager.database import snapshot
+from backup_manager.database.connection import Database
+from backup_manager.database.dead_leases import clear_dead
+from backup_manager.database.lease import Lease
+from backup_manager.errors import BackupError
+from backup_manager.export.job import Job
+from backup_manager.export.takeup import Found
+from backup_manager.volume.runs import Run
+
+
+@contextmanager
+def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Iterator[Lease | None]:
+    """Hold a lease on the GC life time until the end of the block, where GC has a meaning."""
+    if not database.is_tidb or job.settings["no_gc"]:
+        yield None
+        return
+    lease = Lease(
+        database,
+        run.short_id,
+        need=job.gc_life_time,
+        stop=job.stop,
+        report=job.report,
+        remember=lambda original: run.journal.remember(gc_original=json.dumps(asdict(original))),
+        dead_ids=earlier.lease_ids,
+        known=earlier.gc_original(job.source.address),
+    )
+    try:
+        with lease:
+            yield lease
+    finally:
+        if lease.given_back:
+            run.journal.remember(gc_returned="true")
+
+
+def give_back_leases(job: Job, earlier: Found) -> None:
+    """Remove the leases that this run and dead ones have left, if the database is there."""
+    if job.settings["no_gc"]:
+        return
+    try:
+        with Database(job.source, stop=job.stop) as database:
+            if database.is_tidb:
+                clear_dead(
+                    database,
+                    earlier.lease_ids,
+                    stop=job.stop,
+                    report=job.report,
+                    known=earlier.gc_original(job.source.address),
+                )
+    except BackupError as error:
+        job.stop.check()
+        job.report.debug("leases on GC were not looked for", why=error.message)
+
+
+def take_snapshot(job: Job, database: Database, lease: Lease | None) -> str | None:
+    """Take the snapshot, now that GC is held off; None where there is none for us to take."""
+    given = job.options.snapshot
+    if not database.is_tidb:
+        return None
+    if job.options.pins_snapshot:
+        taken = snapshot.take(database)
+        if lease:
+            lease.watch(taken)
+        job.report.info("the snapshot is taken", tso=taken)
+        return taken
+    if given and lease:
+        lease.watch(given, given=True)
+    elif given:
+        snapshot.check_not_collected(database, given)
+    return None

@@ -1,0 +1,273 @@
+"""What is taken up of earlier runs, and what is said of a record that is not theirs."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from backup_manager.catalog.formats import RECORD, open_record, seal, timestamp
+from backup_manager.errors import HeldError, VolumeError
+from backup_manager.export import steps
+from backup_manager.export.job import Job
+from backup_manager.export.record import record_for
+from backup_manager.export.takeup import clear, earlier_runs, hold_identity, published
+from backup_manager.store.client import Store
+from backup_manager.volume.directory import FileState
+from backup_manager.volume.lock import IdentityLock
+from backup_manager.volume.runs import Run, find, lock_path
+from tests.servers import Ceph
+from tests.stores import Impatient, new_report, new_store, use_keys
+
+IDENTITY, OTHER = "0" * 16, "f" * 16
+OURS = seal({"id": "ours", "manifest": {"sha256": "aa"}})
+
+
+@pytest.fixture
+def job(volume: Path) -> Job:
+    settings = {
+        "name": None,
+        "schedule": None,
+        "lock_timeout": 0,
+        "resume_max_age": 3600.0,
+        "retain_unpublished": 3600.0,
+    }
+    made = SimpleNamespace(
+        volume=volume,
+        identity=IDENTITY,
+        settings=settings,
+        report=new_report(),
+        stop=Impatient(),
+        store=None,
+    )
+    return cast(Job, made)
+
+
+@pytest.fixture
+def store(ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    use_keys(monkeypatch, ceph.access_key, ceph.secret_key)
+    return new_store(ceph.http, bucket)
+
+
+def begin(volume: Path, identity: str = IDENTITY, **facts: str) -> Run:
+    return Run.create(
+        volume, identity, key=lambda backup: f"p/{backup}", facts={"source_address": "x", **facts}
+    )
+
+
+def dumped(volume: Path, identity: str = IDENTITY, **facts: str) -> Run:
+    """A run with a finished dump of one file."""
+    run = begin(volume, identity, **facts)
+    (run.place.dump / "a").write_text("text")
+    run.journal.settle("a", FileState.of((run.place.dump / "a").lstat()))
+    run.journal.remember(
+        dumped=timestamp(datetime.now(UTC)), snapshot_taken=datetime.now(UTC).isoformat()
+    )
+    return run
+
+
+def found(job: Job) -> tuple[str | None, list[str]]:
+    """The backup that is taken up, and the dead ones."""
+    with earlier_runs(job) as runs:
+        taken = runs.taken.place.backup if runs.taken else None
+        return taken, [dead.place.backup for dead in runs.dead]
+
+
+# Taken up ----------------------------------------------------------------------------------
+
+
+def test_a_finished_dump_is_taken_up(job: Job, volume: Path) -> None:
+    run = dumped(volume)
+    run.close()
+    assert (run.place.backup, []) == found(job)
+
+
+def test_an_unfinished_one_is_dead(job: Job, volume: Path) -> None:
+    run = begin(volume)
+    run.close()
+    assert (None, [run.place.backup]) == found(job)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "changed": lambda path: path.write_text("other"),
+    "gone": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_dump_that_is_not_as_recorded_is_dead(job: Job, volume: Path, change: str) -> None:
+    run = dumped(volume)
+    run.close()
+    CHANGES[change](run.place.dump / "a")
+    assert (None, [run.place.backup]) == found(job)
+
+
+def test_a_dump_that_is_too_old_is_dead(job: Job, volume: Path) -> None:
+    run = dumped(volume)
+    run.journal.remember(snapshot_taken="2020-01-01T00:00:00+00:00")
+    run.close()
+    assert (None, [run.place.backup]) == found(job)
+
+
+def test_a_kill_before_the_journal_was_made(job: Job, volume: Path) -> None:
+    (volume / f"{IDENTITY}.backup-2026-11-22T10:00:00Z-1a2b3c4d").mkdir()
+    assert (None, ["backup-2026-11-22T10:00:00Z-1a2b3c4d"]) == found(job)
+
+
+def test_a_kill_while_the_local_data_was_cleared_away(job: Job, volume: Path) -> None:
+    """The journal goes last of the files, the directory after it."""
+    run = dumped(volume)
+    run.close()
+    (run.place.dump / "a").unlink()
+    run.place.dump.rmdir()
+    run.place.journal.unlink()
+    assert (None, [run.place.backup]) == found(job)
+    with earlier_runs(job) as runs:
+        clear(job, cast(Store, None), runs.dead)
+    assert ([], []) == (find(volume), job.report.summary.warnings)
+
+
+def test_a_journal_that_another_process_has_open_is_not_touched(
+    job: Job, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody removed the lock of a run that is at work."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "timeout": 0}))
+    run = dumped(volume)
+    with pytest.raises(HeldError, match="in use by another process"):
+        found(job)
+    theirs = dumped(volume, OTHER)
+    run.close()
+    assert (run.place.backup, []) == found(job)
+    theirs.close()
+    assert (run.place.backup, [theirs.place.backup]) == found(job)
+
+
+# Other identities --------------------------------------------------------------------------
+
+
+def test_all_dead_runs_of_another_identity_are_found(job: Job, volume: Path) -> None:
+    runs = [begin(volume, OTHER), dumped(volume, OTHER), begin(volume, OTHER)]
+    for run in runs:
+        run.close()
+    taken, dead = found(job)
+    assert (None, {run.place.backup for run in runs}) == (taken, set(dead))
+
+
+def test_a_run_that_somebody_holds_is_left_out(job: Job, volume: Path) -> None:
+    run = begin(volume, OTHER)
+    run.close()
+    lock = IdentityLock(lock_path(volume, OTHER))
+    assert lock.try_acquire({"host": "theirs"})
+    assert (None, []) == found(job)
+    assert lock.held()
+    lock.release()
+    assert (None, [run.place.backup]) == found(job)
+    assert not lock_path(volume, OTHER).exists()
+
+
+# The lock ----------------------------------------------------------------------------------
+
+
+def test_a_lock_that_cannot_be_removed_is_a_warning(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup may be published by then: that stays a success."""
+
+    def refuse(_: IdentityLock) -> None:
+        raise VolumeError("the lock cannot be removed")
+
+    with hold_identity(job):
+        monkeypatch.setattr(IdentityLock, "release", refuse)
+    assert ["the lock cannot be removed"] == job.report.summary.warnings
+
+
+# Published or not --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(volume: Path, store: Store) -> Run:
+    """A run whose record's writing was begun."""
+    return dumped(volume, record=OURS.decode(), store=json.dumps(asdict(store.settings)))
+
+
+def test_a_record_that_is_there(store: Store, recorded: Run) -> None:
+    assert not published(store, recorded)
+    store.put(f"{recorded.directory}/{RECORD}", OURS)
+    assert published(store, recorded)
+    recorded.close()
+
+
+@pytest.mark.parametrize("there", [seal({"id": "theirs"}), OURS[:-1]], ids=["theirs", "damaged"])
+def test_another_record_is_no_success(job: Job, store: Store, recorded: Run, there: bytes) -> None:
+    """Nor does it hold up the next run for ever: that makes a new backup."""
+    key = f"{recorded.directory}/{RECORD}"
+    store.put(key, there)
+    with pytest.raises(HeldError, match="another run has published in this one's place"):
+        published(store, recorded)
+    recorded.close()
+    assert (None, [recorded.place.backup]) == found(job)
+    with earlier_runs(job) as runs:
+        clear(job, store, runs.dead)
+    assert [] == find(job.volume)
+    assert there == store.get(key, limit=1000)
+
+
+# The record of a run that was taken up -----------------------------------------------------
+
+
+def test_the_record_that_was_begun_is_gone_on_with(job: Job, volume: Path) -> None:
+    run = dumped(volume, record=OURS.decode())
+    assert OURS == record_for(job, run, "aa")
+    run.close()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_record_of_another_manifest_is_not(job: Job, volume: Path, damaged: bool) -> None:
+    """Another version of this program may pack the same lines into other bytes."""
+    facts: dict[str, Any] = {
+        "record": (OURS[:-3] if damaged else OURS).decode(),
+        "snapshot": json.dumps({"tso": "1", "time": None}),
+        "source": "{}",
+        "dumpling": json.dumps({"version": "v8", "options": []}),
+        "warnings": "[]",
+    }
+    run = dumped(volume, **facts)
+    record = open_record(record_for(job, run, "aa" if damaged else "bb"))
+    assert ("aa" if damaged else "bb", run.id) == (record["manifest"]["sha256"], record["id"])
+    run.close()
+
+
+# The end of the dump -----------------------------------------------------------------------
+
+
+def test_whatever_the_record_needs_is_there_once_the_dump_is_finished(
+    job: Job, volume: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill may come right after any of the journal's commits."""
+    run = begin(volume)
+    remember = run.journal.remember
+
+    def checked(**facts: str) -> None:
+        assert not run.dumped
+        remember(**facts)
+        if run.dumped:
+            assert ({"tso": "7", "time": None}, []) == (run.load("snapshot"), run.load("warnings"))
+
+    monkeypatch.setattr(run.journal, "remember", checked)
+    said, content = SimpleNamespace(position="7"), SimpleNamespace()
+    monkeypatch.setattr(steps, "conclude", lambda *_, **__: (said, content))
+    monkeypatch.setattr(steps, "_warn_of_what_is_not_in_it", lambda *_: None)
+    vars(job)["options"] = SimpleNamespace(snapshot=None)
+    settled: list[bool] = []
+    beside = SimpleNamespace(uploader=SimpleNamespace(settle=lambda: settled.append(run.dumped)))
+    end = SimpleNamespace(pinned=None, exact=True, no_position="")
+    database = SimpleNamespace(is_tidb=False)
+    steps.finish_dump(job, run, cast(Any, database), cast(Any, beside), cast(Any, end))
+    assert [True] == settled
+    run.close()
