@@ -1,6 +1,5 @@
 """The double of Dumpling: its dumps load back, and each misdeed shows what it says."""
 
-import gzip
 import json
 import os
 import re
@@ -21,7 +20,7 @@ from . import hard_schema
 from .doubles.dumpling_double.naming import Names, escaped
 from .doubles.dumpling_double.pflag import Flag, FlagError, FlagSet
 from .doubles.dumpling_double.table_filter import FilterError, parse
-from .loading import load
+from .restore import load
 from .servers.certificates import Certificates
 from .servers.mariadb import MariaDB
 from .servers.ports import free_port
@@ -122,9 +121,7 @@ def test_a_dump_loads_back(
         target.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
     code, done = run(*source(server, tmp_path, "--no-views=false", *options))
     assert code == 0, done.out
-    for packed in tmp_path.glob("*.gz"):
-        packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
-    load(tmp_path, target.client_argv())
+    load(target, tmp_path)
     for schema in hard_schema.SCHEMAS:
         assert server.checksum_tables(schema) == target.checksum_tables(schema)
     assert target.execute("SELECT COUNT(*) FROM hard.a_view") == [(2000,)]

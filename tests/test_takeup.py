@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import pytest
 
-from backup_manager.catalog.formats import RECORD, open_record, seal, timestamp
+from backup_manager.canonical import timestamp
+from backup_manager.catalog.formats import RECORD, open_record, seal
 from backup_manager.errors import HeldError, VolumeError
 from backup_manager.export import steps
 from backup_manager.export.job import Job

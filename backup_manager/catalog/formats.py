@@ -4,28 +4,15 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from backup_manager.canonical import canonical
 from backup_manager.volume.rows import FileRow
 
 FORMAT = 1
 RECORD = "backup.json"
 MANIFEST = "manifest.jsonl.gz"
-
-
-def canonical(value: Any) -> bytes:
-    """Encode as canonical JSON: UTF-8, sorted keys, no spaces, not escaped to ASCII."""
-    text = json.dumps(
-        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    return text.encode()
-
-
-def timestamp(moment: datetime) -> str:
-    """Print a moment in whole seconds of UTC, with Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def seal(record: dict[str, Any]) -> bytes:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backup_manager import __version__
-from backup_manager.catalog.formats import FORMAT, MANIFEST, open_record, seal, timestamp
+from backup_manager.canonical import timestamp
+from backup_manager.catalog.formats import FORMAT, MANIFEST, open_record, seal
 from backup_manager.export.job import Job
 from backup_manager.volume.runs import Run
 

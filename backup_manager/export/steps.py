@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from backup_manager.catalog.formats import timestamp
+from backup_manager.canonical import timestamp
 from backup_manager.catalog.publish import Publisher
 from backup_manager.catalog.undo import undo
 from backup_manager.database import privileges, snapshot, visible

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backup_manager.catalog.formats import canonical, timestamp
+from backup_manager.canonical import canonical, timestamp
 from backup_manager.volume.directory import remove_tree, sync_directory, volume_errors
 from backup_manager.volume.journal import DamagedJournalError, Journal
 

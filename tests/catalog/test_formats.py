@@ -11,12 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backup_manager.canonical import canonical, timestamp
 from backup_manager.catalog.formats import (
-    canonical,
     manifest_line,
     open_record,
     seal,
-    timestamp,
     write_manifest,
 )
 from backup_manager.volume.directory import FileState
