@@ -1,5 +1,6 @@
 """What the tests of store/ and catalog/ share: a Store on Ceph, and an upload engine at work."""
 
+import functools
 import hashlib
 import io
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import botocore.loaders
+import botocore.session
 import pytest
 
 from backup_manager.export.conclude import _reconcile
@@ -21,6 +24,8 @@ from backup_manager.volume.journal import Journal
 from tests.servers import S3Server
 
 DIRECTORY = "nightly/backup-2026-11-22T10:00:00Z-1a2b3c4d"
+
+_loader = functools.cache(botocore.loaders.create_loader)
 
 
 class Impatient(Stop):
@@ -42,6 +47,8 @@ def use_keys(patch: pytest.MonkeyPatch, access_key: str, secret_key: str) -> Non
     patch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
     patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    # Each session would read botocore's megabytes of JSON anew.
+    patch.setattr(botocore.session, "create_loader", _loader)
 
 
 def new_store(endpoint: str | None, bucket: str, *, stop: Stop | None = None, **more: Any) -> Store:

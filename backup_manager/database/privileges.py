@@ -40,14 +40,20 @@ class _Missing:
 
 
 def check(
-    database: Database, *, gc: bool, snapshot: bool, consistency: str, report: Report
+    database: Database,
+    *,
+    gc: bool,
+    snapshot: bool,
+    consistency: str,
+    report: Report,
+    views: bool = False,
 ) -> None:
     """Prove every privilege that this run needs, over one connection of its own.
 
     ``gc``: SELECT and UPDATE on mysql.tidb, and that the row is there; ``snapshot``: REPLICATION
-    CLIENT; ``consistency`` as Dumpling's. Raises one ProtectionError that names all that is
-    missing, with the GRANT for each; GC_READ where the row is absent; DatabaseError where the
-    database is lost.
+    CLIENT; ``consistency`` as Dumpling's; ``views``: SHOW VIEW, where there is a view. Raises one
+    ProtectionError that names all that is missing, with the GRANT for each; GC_READ where the row
+    is absent; DatabaseError where the database is lost.
     """
     with database.fresh() as line:
         with contextlib.suppress(StatementError):
@@ -60,6 +66,8 @@ def check(
         if snapshot:
             missing += _denied(line, "REPLICATION CLIENT", "*.*", "SHOW MASTER STATUS")
         missing += _consistency(line, consistency)
+        if views:
+            missing += _show_view(line)
         if missing:
             raise _error(line, missing, gc=gc)
         if later:
@@ -155,6 +163,18 @@ def _lock_tables(line: Database) -> list[_Missing]:
         if not missing or "SELECT command" in missing[0].why:
             return []
     return missing
+
+
+def _show_view(line: Database) -> list[_Missing]:
+    """Prove it on one view: where there is none, nothing is missing."""
+    sql = (
+        "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES"
+        " WHERE TABLE_TYPE = 'VIEW' AND LOWER(TABLE_SCHEMA) NOT IN %s LIMIT 1"
+    )
+    for names in line.query(sql, (tuple(sorted(SYSTEM_SCHEMAS)),)):
+        schema, view = (str(name).replace("`", "``") for name in names)
+        return _denied(line, "SHOW VIEW", "*.*", f"SHOW CREATE VIEW `{schema}`.`{view}`")
+    return []
 
 
 def _denied(line: Database, privilege: str, scope: str, sql: str) -> list[_Missing]:

@@ -53,6 +53,7 @@ def connect(job: Job) -> Database:
         gc=tidb and not job.settings["no_gc"],
         snapshot=pinned,
         consistency="snapshot" if pinned else job.options.consistency or "auto",
+        views=job.options.values.get("no-views") == "false",
         report=job.report,
     )
     privileges.warn_of_partial_select(database, job.report)

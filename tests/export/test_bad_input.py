@@ -330,6 +330,15 @@ def test_a_missing_privilege_is_named_with_its_grant(
     assert_nothing(ceph, bucket)
 
 
+def test_views_need_show_view(make: Make, ceph: Ceph, bucket: str) -> None:
+    export = make(table_filter=["hard.*"], dumpling_option=["--no-views=false"])
+
+    result = export.run().expect(4, "PrivilegeMissing")
+
+    assert "GRANT SHOW VIEW ON *.*" in result.message
+    assert_nothing(ceph, bucket)
+
+
 def test_without_gc_mysql_tidb_is_left_alone(make: Make, shop: Database, unique: str) -> None:
     grants = ("SELECT, REPLICATION CLIENT ON *.*",)
     shop.create_account(unique, CANARY_PASSWORD, grants=grants)

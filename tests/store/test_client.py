@@ -261,6 +261,10 @@ def test_patience_ends(offline: Store) -> None:
 def test_after_a_signal_there_is_one_attempt(offline: Store) -> None:
     offline._stop.request(15)
     call = Flaky(9, "SlowDown", 503)
+    with pytest.raises(InterruptedBySignalError):
+        offline.call("read", call)
+    # From here on it is the orderly end.
+    assert 0 == call.calls
     refusal(lambda: offline.call("read", call))
     assert 1 == call.calls
     assert "answer" == offline.call("read", Flaky(0, "", 0))
