@@ -16,7 +16,7 @@ demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compar
 	@$(BIN)/python -m tests.demo
 
 test: servers lint ## Everything that is checked: lint, then all tests with coverage
-	$(BIN)/python -m pytest --cov=backup_manager --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov=backup_manager --cov-report=term-missing:skip-covered
 
 lint: venv ## Rules, format and types
 	$(BIN)/ruff check
