@@ -136,9 +136,9 @@ def sending(job: Job, store: Store, run: Run) -> Iterator[Beside]:
         report=job.report,
     )
     progress = open_progress(job.report)
-    uploader.start()
     if run.dumped:
-        uploader.settle()
+        uploader.settle()  # before a worker looks: what is sent must be as it was recorded
+    uploader.start()
     try:
         yield Beside(job, run, uploader, progress)
     finally:
