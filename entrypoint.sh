@@ -1,5 +1,5 @@
 #!/bin/sh
 # Becomes backup-manager, so that SIGTERM reaches it even as PID 1. The arguments are passed on as
-# they stand (TiDB Operator's `export --namespace=... --backupName=...`). Writes nothing.
+# they stand. Writes nothing.
 set -eu
 exec backup-manager "$@"

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from backup_manager import __version__
+from backup_manager.dumpling.binary import COMMON_FLAGS
 from backup_manager.dumpling.command import command, public_argv
 from backup_manager.errors import (
     BackupError,
@@ -19,7 +20,7 @@ from backup_manager.errors import (
 from backup_manager.export import export
 from backup_manager.export.job import Job, prepare
 from backup_manager.report import Report
-from backup_manager.settings import DEFINITIONS, Definition, Settings
+from backup_manager.settings import DEFINITIONS, Definition, Settings, unknown_variables
 from backup_manager.signals import Stop
 
 EPILOG = """\b
@@ -111,6 +112,8 @@ class Context:
         self.stop.check()
         settings = Settings(flags, os.environ)
         self.report.set_level(settings["log_level"])
+        for warning in unknown_variables(os.environ):
+            self.report.caution(warning)
         self.report.redact.add(settings.password)
         self.report.summary.name = settings["name"]
         return prepare(settings, dumpling_args, self.report, self.stop)
@@ -174,7 +177,7 @@ def run(argv: Sequence[str], stop: Stop) -> int:
         if not context.used:
             return ExitCode.COMPLETE  # --help or --version: there is nothing to sum up
     except click.ClickException as error:
-        report.fail(UsageError(error.format_message().rstrip("."), fix=_help_hint(error)))
+        report.fail(_usage_error(error))
     except BackupError as error:
         # What breaks because the run was asked to end is no failure of its own.
         report.fail(stop.error if stop.requested else error)
@@ -187,6 +190,22 @@ def run(argv: Sequence[str], stop: Stop) -> int:
             )
         )
     return report.finish()
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    name = error.option_name.lstrip("-") if isinstance(error, click.NoSuchOption) else ""
+    if name == "password":
+        return UsageError(
+            "there is no --password",
+            why="everyone who may list processes would see it",
+            fix="use --password-file or the variable BACKUP_MANAGER_PASSWORD",
+        )
+    if name in {flag.name for flag in COMMON_FLAGS}:
+        return UsageError(
+            f"--{name} is an option of Dumpling, not of backup-manager",
+            fix=f"put it after --, or give --dumpling-option=--{name}=...",
+        )
+    return UsageError(error.format_message().rstrip("."), fix=_help_hint(error))
 
 
 def _help_hint(error: click.ClickException) -> str:

@@ -83,6 +83,7 @@ class _Bar:
         )
         self._task: Any = None
         self._last = 0.0
+        self._phase = ""
         self._started = time.monotonic()
 
     def show(self, phase: str, figures: Figures) -> None:
@@ -90,8 +91,9 @@ class _Bar:
         if self._task is None:
             self._rich.start()
             self._task = self._rich.add_task(phase, total=None, text="")
-        elif now - self._last < _REFRESH_SECONDS:
+        elif phase == self._phase and now - self._last < _REFRESH_SECONDS:
             return
+        self._phase = phase
         self._last = now
         rate = figures.sent_bytes / max(now - self._started, 0.1)
         rows = f"{figures.rows:,}/~{figures.rows_estimated:,} rows, "

@@ -174,7 +174,9 @@ class Report:
         # Again: a secret may have been learnt after the warning.
         facts["warnings"] = self.redact.deep(self.summary.warnings)
         if facts["status"] == "failed":
-            self._log.error(facts["message"], reason=facts["reason"], exit_code=facts["exit_code"])
+            self._log.error(
+                facts["message"], reason=str(facts["reason"]), exit_code=int(facts["exit_code"])
+            )
         _write_stdout(_encode(facts))
         _write_termination_log(facts)
         return self.summary.exit_code

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,18 @@ class Settings:
 
     def __getitem__(self, name: str) -> Any:
         return self.resolved[name].value
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a line for each BACKUP_MANAGER_* variable that looks like a setting misspelt."""
+    known = {definition.own_variable for definition in DEFINITIONS} | {PASSWORD_VARIABLE}
+    lines = []
+    for name in sorted(environ):
+        if name.startswith("BACKUP_MANAGER_") and name not in known and environ[name]:
+            near = get_close_matches(name, known, n=1, cutoff=0.85)
+            if near and not _SERVICE_LINK.match(environ[name]):
+                lines.append(f"the variable {name} is no setting: is {near[0]} meant?")
+    return lines
 
 
 def _resolve(definition: Definition, flag: Any, environ: Mapping[str, str]) -> Setting:

@@ -49,6 +49,10 @@ class Beside:
         self._meter = None
         self._after_dump_since = time.monotonic()
 
+    def show(self, phase: str) -> None:
+        """Show how far it is, now."""
+        self._progress.show(phase, self._figures())
+
     def tick(self, phase: str) -> None:
         """Wait a tick; raise what went wrong meanwhile, a stall (DumplingError, StoreError) too."""
         self._job.stop.wait(_TICK_SECONDS)

@@ -206,6 +206,7 @@ def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -
 def send_rest(job: Job, run: Run, beside: Beside) -> None:
     """Wait until every file has been sent and confirmed."""
     job.report.step("sending the rest", files=run.journal.waiting)
+    beside.show("sending the rest")
     while not beside.uploader.idle:
         beside.tick("sending the rest")
     beside.uploader.check()
@@ -225,6 +226,7 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
         beside.uploader.sender, run.place.manifest
     )
     job.report.step("asking the store what it holds")
+    beside.show("asking the store")
     publisher.verify(manifest_bytes, etag)
     job.stop.check()
     if not lock.held():

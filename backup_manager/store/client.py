@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 import boto3
 import botocore.session
 from botocore.config import Config
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from backup_manager.bounded import bounded
 from backup_manager.errors import Reason, StoreError
@@ -76,6 +82,7 @@ class Store:
         self.settings = settings
         self.provider = PROVIDERS[settings.provider]
         self.patience = 60.0
+        self.last_fault: BaseException | None = None
         self._report = report
         self._stop = stop
         self._core = _session()
@@ -155,9 +162,15 @@ class Store:
             wait=wait_random_exponential(multiplier=0.5, max=10),
             retry=retry_if_exception(passing),
             sleep=self._stop.wait,
+            before_sleep=self._say,
             reraise=True,
         )
         return retrying(lambda: bounded(self._stop, call))
+
+    def _say(self, state: RetryCallState) -> None:
+        self.last_fault = state.outcome.exception() if state.outcome else None
+        say = self._report.info if state.attempt_number == 1 else self._report.debug
+        say("waiting for the store", why=str(self.last_fault), limit=self.patience)
 
     def call(self, doing: str, call: Callable[[], _T], reason: Reason | None = None) -> _T:
         """Make a call like ``attempt`` and explain what it raises: a StoreError."""

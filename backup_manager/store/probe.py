@@ -23,6 +23,9 @@ def prove(store: Store, *, run_id: str, stop: Stop, report: Report) -> None:
     try:
         bounded(stop, lambda: _list_and_write(store, key), seconds=GIVE_UP_SECONDS)
     except TimeoutError as error:
+        if store.last_fault:
+            url = store.settings.url("")
+            raise explain(store.last_fault, "use it", url, Reason.STORE) from error
         raise StoreError(
             f"{store.settings.url('')}: the store does not answer",
             why=f"nothing within {GIVE_UP_SECONDS:.0f} s",

@@ -201,7 +201,7 @@ class Demo:
         self.screen.table(rows, right=(2, 3, 4))
         self.screen.say(
             f"   The view {data.VIEW} stayed behind: Dumpling dumps views only with"
-            " --no-views=false,\n   which needs SHOW VIEW beyond the guide's privileges."
+            " --no-views=false,\n   which needs SHOW VIEW beyond the README's grants."
         )
         return good
 

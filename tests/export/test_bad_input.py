@@ -61,6 +61,31 @@ def test_a_wrong_setting(
     assert_nothing(ceph, bucket)
 
 
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--rows=1", ["Dumpling", "--dumpling-option=--rows"]),
+        ("--password=x", ["--password-file", "BACKUP_MANAGER_PASSWORD"]),
+        ("--hots=x", ["--host"]),
+    ],
+)
+def test_a_flag_that_is_not_ours(make: Make, flag: str, words: list[str]) -> None:
+    result = make().run(flag).expect(2)
+
+    for word in words:
+        assert word in result.message
+
+
+def test_a_variable_that_is_misspelt_is_named(make: Make) -> None:
+    misspelt = {"BACKUP_MANAGER_BUKCET": "x", "BACKUP_MANAGER_SERVICE_HOST": "10.0.0.1"}
+
+    result = make(environment=misspelt).run("--dry-run").expect(0)
+
+    (event,) = result.events("is no setting")
+    assert "BACKUP_MANAGER_BUKCET" in event["event"]
+    assert "BACKUP_MANAGER_BUCKET" in event["event"]
+
+
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_an_empty_password_file(make: Make, tmp_path: Path, text: str) -> None:
     file = tmp_path / "empty"
@@ -250,6 +275,8 @@ def test_a_store_that_is_not_there(make: Make, volume: Path, shop: Database) -> 
         result = running.result(80).expect(7)
 
     assert "--endpoint" in result.message
+    assert "refused" in result.message
+    assert 1 == len(result.events("waiting for the store"))
     assert [] == left_on(volume)
     assert (GC_VALUE, GC_COMMENT) == shop.gc_row()
 

@@ -182,11 +182,13 @@ def test_seaweedfs_as_the_store(
 
 
 def test_a_dry_run_touches_nothing(make: Make, ceph: Ceph, bucket: str, volume: Path) -> None:
-    result = make(port=1, dumpling_option=["--rows=0"]).run("--dry-run").expect(0, "DryRun")
+    export = make(port=1, dumpling_option=["--rows=0"], after=["--filesize=1MiB"])
+    result = export.run("--dry-run").expect(0, "DryRun")
 
     assert result.summary["backup"] is None
     assert "--rows=0" in result.stdout
     assert "--threads=16" in result.stdout
     assert re.search(r"--bucket +\S+ +--bucket", result.stdout)
+    assert re.search(r"--dumpling-option +--rows=0 --filesize=1MiB +.*after --", result.stdout)
     assert [] == left_on(volume)
     assert_nothing(ceph, bucket)
