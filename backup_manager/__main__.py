@@ -13,7 +13,19 @@ def main() -> None:
     # Imported here: boto3 and the like take half a second, and SIGTERM may come in it.
     from backup_manager.cli import run  # noqa: PLC0415 - see above
 
-    sys.exit(run(sys.argv[1:], stop))
+    code = run(sys.argv[1:], stop)
+    # The summary has been given: neither a late signal nor a log that nobody takes changes it.
+    signals.ignore()
+    _settle_stderr()
+    sys.exit(code)
+
+
+def _settle_stderr() -> None:
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        # Python flushes once more at its end, and would turn a failure into exit code 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _fill_standard_streams() -> None:

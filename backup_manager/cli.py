@@ -124,8 +124,13 @@ def describe(job: Job) -> str:
     lines = ["Settings:"]
     for definition in DEFINITIONS:
         setting = job.settings.resolved[definition.name]
-        shown = setting.text or "(none)"
-        lines.append(f"  --{definition.flag:<20} {shown:<40} {setting.origin}")
+        shown, origin = setting.text or "(none)", setting.origin
+        if definition.name == "dumpling_option" and job.dumpling_args:
+            shown = shlex.join(job.dumpling_args)
+            origin = "after --" if origin == "default" else f"{origin}, and after --"
+        elif definition.switch:
+            shown = str(setting.value).lower()
+        lines.append(f"  --{definition.flag:<20} {shown:<40} {origin}")
     shown = "***" if job.settings.password else "(none)"
     lines.append(f"  {'password':<22} {shown:<40} {job.settings.password_origin}")
     lines += [

@@ -1,6 +1,7 @@
 """Secrets never leave the process: every text that does goes through a Redactor."""
 
 import base64
+import html
 import json
 import re
 import shlex
@@ -35,9 +36,10 @@ class Redactor:
             self._short.add(re.escape(secret))
             self._words = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(self._short))})(?!\w)")
             return
+        quoted = quote(secret, safe="", errors="surrogateescape")
         spellings = {
             secret,
-            quote(secret, safe="", errors="surrogateescape"),
+            quoted,
             quote(secret, errors="surrogateescape"),
             quote_plus(secret, errors="surrogateescape"),
             json.dumps(secret)[1:-1],
@@ -45,6 +47,17 @@ class Redactor:
             repr(secret)[1:-1],
             shlex.quote(secret).strip("'"),
             base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode(),
+        }
+        # As Go's encoding/json and HTML write it, as SQL doubles quotes, and in lower-case %XX.
+        spellings |= {
+            "".join(f"\\u{ord(c):04x}" if c in "&<>" else c for c in text) for text in spellings
+        }
+        spellings |= {
+            html.escape(secret),
+            secret.replace("'", "''"),
+            re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted),
+            quote(secret, safe="$&+,;=", errors="surrogateescape"),
+            secret.encode("utf-8", "surrogateescape").hex(),
         }
         # The longest first: one spelling may contain another.
         self._long = sorted({*self._long, *spellings}, key=len, reverse=True)

@@ -92,6 +92,12 @@ def install() -> Stop:
     return stop
 
 
+def ignore() -> None:
+    """Ignore both signals from now on, to the end of the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _watch(stop: Stop, reader: int, handled: list[signal.Signals]) -> None:
     while not stop.requested:
         for number in os.read(reader, 64):

@@ -7,17 +7,31 @@ from backup_manager.catalog.formats import MANIFEST, RECORD, open_record, write_
 from backup_manager.errors import HeldError, MismatchError, Reason
 from backup_manager.report import Report
 from backup_manager.signals import Stop
-from backup_manager.store.client import Store
+from backup_manager.store.client import Listed, Store
 from backup_manager.store.faults import FAULTS, explain, passing, status_of
 from backup_manager.store.sender import Sender, changed_after
 from backup_manager.volume.directory import volume_errors
 from backup_manager.volume.journal import METADATA, Journal
-from backup_manager.volume.rows import FileRow
 
 _RECORD_BYTES = 1 << 20
 _PRECONDITION_FAILED = {409, 412}
 _NO_CONDITIONS = {400, 501}
 _ATTEMPTS = 5
+
+
+class _Bits:
+    """Which ids were seen, a bit each: a listing may come in any order and name a key twice."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, number: int) -> None:
+        if (missing := number // 8 + 1 - len(self._bits)) > 0:
+            self._bits.extend(bytes(missing))
+        self._bits[number // 8] |= 1 << number % 8
+
+    def __contains__(self, number: int) -> bool:
+        return number // 8 < len(self._bits) and bool(self._bits[number // 8] >> number % 8 & 1)
 
 
 class Publisher:
@@ -64,35 +78,43 @@ class Publisher:
     def verify(self, manifest_bytes: int, manifest_etag: str) -> None:
         """Compare the store's listing with the journal: every file, its size and its ETag.
 
-        Raises MismatchError, naming the first few that do not fit.
+        Raises MismatchError, naming the first few that do not fit; they are on the queue again, so
+        that the next run sends them anew.
         """
         wrong: list[str] = []
-        found = 0
+        listed = _Bits()
+        sent_manifest = (manifest_bytes, manifest_etag)
+        manifest_listed = False
         for item in self._store.objects(f"{self._directory}/"):
             self._stop.check()
             name = item.key.removeprefix(f"{self._directory}/")
             if name == MANIFEST:
-                expected: tuple[int, str | None] | None = (manifest_bytes, manifest_etag)
-            else:
-                expected = _sent(self._journal.file(name))
-            if expected is None:
+                manifest_listed = True
+                if sent_manifest != (item.bytes, item.etag):
+                    wrong.append(_differs(item, *sent_manifest))
+                continue
+            row = self._journal.file(name)
+            if row:
+                listed.add(row.id)
+            if row is None or not row.confirmed or row.state is None:
                 wrong.append(f"{name} is no file of this backup")
-            elif expected != (item.bytes, item.etag):
-                wrong.append(
-                    f"{name} has {item.bytes} bytes and ETag {item.etag}, sent were "
-                    f"{expected[0]} bytes and ETag {expected[1]}"
-                )
-            else:
-                found += 1
-        files, _ = self._journal.totals()
-        if found + len(wrong) < files + 1:
-            wrong.append(f"{files + 1 - found - len(wrong)} files are missing")
+            elif (row.state.bytes, row.etag) != (item.bytes, item.etag):
+                wrong.append(_differs(item, row.state.bytes, row.etag))
+                self._journal.distrust(name)
+        if not manifest_listed:
+            wrong.append(f"{MANIFEST} is missing")
+        for row in self._journal.files():
+            if row.id not in listed:
+                wrong.append(f"{row.name} is missing")
+                self._journal.distrust(row.name)
         if wrong:
+            self._journal.commit()
             raise MismatchError(
                 f"{self._store.settings.url(self._directory)}: the store does not hold what was "
                 "sent",
                 why="; ".join(wrong[:5]),
-                fix="run the same command again; if it comes back, the store loses data",
+                fix="run the same command again: it sends these files anew; if it comes back, the "
+                "store loses data",
             )
 
     def publish(self, data: bytes) -> None:
@@ -135,9 +157,12 @@ class Publisher:
         )
 
 
-def _sent(row: FileRow | None) -> tuple[int, str | None] | None:
-    """Return size and ETag of what the store has confirmed of a file."""
-    return (row.state.bytes, row.etag) if row and row.confirmed and row.state else None
+def _differs(item: Listed, sent_bytes: int, sent_etag: str | None) -> str:
+    name = item.key.rpartition("/")[2]
+    return (
+        f"{name} has {item.bytes} bytes and ETag {item.etag}, sent were {sent_bytes} bytes and "
+        f"ETag {sent_etag}"
+    )
 
 
 def holds(store: Store, key: str, data: bytes) -> bool:

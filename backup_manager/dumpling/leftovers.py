@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from backup_manager.dumpling.command import output_option
@@ -34,6 +35,32 @@ def end_leftover(output: Path) -> list[int]:
             )
         time.sleep(0.02)
     return sorted(ended)
+
+
+def writers(output: Path) -> list[int]:
+    """Return the processes, ours apart, that have a file under ``output`` open.
+
+    Once Dumpling has ended there must be none: a wrapper may have left one that still writes.
+    """
+    below = f"{output.absolute()}{os.sep}"
+    ours = os.getpid()
+    return [
+        int(entry.name)
+        for entry in os.scandir("/proc")
+        if entry.name.isdigit() and int(entry.name) != ours and _has_open(entry.path, below)
+    ]
+
+
+def _has_open(process: str, below: str) -> bool:
+    try:
+        descriptors = list(Path(process, "fd").iterdir())
+    except OSError:
+        return False  # it is gone, or another user's
+    for each in descriptors:
+        with suppress(OSError):  # closed meanwhile
+            if str(each.readlink()).startswith(below):
+                return True
+    return False
 
 
 def _named(option: bytes) -> list[int]:

@@ -29,6 +29,7 @@ def export(job: Job) -> None:
                         clear(job, store, earlier.dead)
                         pinned = protection.take_snapshot(job, database, lease)
                         end = steps.dump(job, run, beside, pinned, lease)
+                        protection.look_back(job, database, pinned, lease)
                     steps.finish_dump(job, run, database, beside, end)
             if not published(store, run):
                 steps.send_rest(job, run, beside)

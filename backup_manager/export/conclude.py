@@ -45,6 +45,7 @@ def conclude(
     ``exact`` says that no close of a file was missed; ``cause`` is what Dumpling said of a
     position that it could not read. Raises DumpInvalidError, VolumeError.
     """
+    _check_is_file(run.place.dump / METADATA)
     said = metadata.check(
         run.place.dump / METADATA,
         expected_position,
@@ -88,15 +89,29 @@ def _racy(row: FileRow) -> bool:
 def _check_name(name: str, stat: os.stat_result) -> None:
     utf8(name)
     if not modes.S_ISREG(stat.st_mode):
-        raise DumpInvalidError(
-            f"{name} in the dump is no regular file",
-            fix="find out who writes on the volume, then run the command again",
-        )
+        raise _no_file(name)
     if name in {MANIFEST, RECORD}:
         raise DumpInvalidError(
             f"the dump has a file {name}, which is the name of one of the backup's own",
             fix="choose other names by --output-filename-template",
         )
+
+
+def _check_is_file(path: Path) -> None:
+    """Raise DumpInvalidError for a FIFO or the like, which would be waited for without an end."""
+    try:
+        stat = path.lstat()
+    except FileNotFoundError:
+        return  # that is somebody else's to tell
+    if not modes.S_ISREG(stat.st_mode):
+        raise _no_file(path.name)
+
+
+def _no_file(name: str) -> DumpInvalidError:
+    return DumpInvalidError(
+        f"{name} in the dump is no regular file",
+        fix="find out who writes on the volume, then run the command again",
+    )
 
 
 def _make_durable(job: Job, run: Run) -> None:

@@ -1,12 +1,16 @@
 """Dumpling, with the upload beside it, until it has ended."""
 
 import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 
 from backup_manager.database.lease import Lease
 from backup_manager.dumpling.binary import child_environment
 from backup_manager.dumpling.command import command
+from backup_manager.dumpling.leftovers import writers
 from backup_manager.dumpling.process import Process
+from backup_manager.errors import DumplingError
 from backup_manager.export.beside import Beside
 from backup_manager.export.job import Job
 from backup_manager.store.upload import Uploader
@@ -59,6 +63,15 @@ def run_dumpling(
             beside.unfollow()
             process.stop(_STOP_GRACE_SECONDS)
         process.outcome()
+        if left := writers(run.place.dump):
+            for pid in left:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            raise DumplingError(
+                "Dumpling has ended, and a process that it left goes on writing",
+                why=f"process {left[0]} has a file of the dump open",
+                fix="name Dumpling itself by --dumpling, not a script that runs it beside itself",
+            )
         watcher.finish()
     finally:
         watcher.stop()

@@ -9,7 +9,7 @@ from backup_manager.database import snapshot
 from backup_manager.database.connection import Database
 from backup_manager.database.dead_leases import clear_dead
 from backup_manager.database.lease import Lease
-from backup_manager.errors import BackupError
+from backup_manager.errors import BackupError, DatabaseError
 from backup_manager.export.job import Job
 from backup_manager.export.takeup import Found
 from backup_manager.volume.runs import Run
@@ -74,3 +74,21 @@ def take_snapshot(job: Job, database: Database, lease: Lease | None) -> str | No
     elif given:
         snapshot.check_not_collected(database, given)
     return None
+
+
+def look_back(job: Job, database: Database, pinned: str | None, lease: Lease | None) -> None:
+    """Prove that GC has not passed the snapshot while Dumpling read, as far as that is known.
+
+    To be called while the lease is still held: right after it, GC may pass the snapshot with every
+    right. Raises ProtectionError.
+    """
+    read_at = pinned or job.options.snapshot
+    if lease is None or read_at is None:
+        return
+    try:
+        snapshot.check_not_collected(database, read_at)
+    except DatabaseError as error:
+        job.stop.check()
+        job.report.warn(
+            f"whether GC stayed behind the snapshot to the end is not known: {error.message}"
+        )

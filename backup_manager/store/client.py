@@ -23,7 +23,7 @@ from backup_manager.bounded import bounded
 from backup_manager.errors import Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
-from backup_manager.store.faults import FAULTS, explain, not_found, passing
+from backup_manager.store.faults import FAULTS, explain, needed, not_found, passing
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.wire import Wire
 
@@ -193,7 +193,7 @@ class Store:
             self._stop,
             lambda: self.client.put_object(Bucket=self.settings.bucket, Key=key, Body=data, **more),
         )
-        return str(answer["ETag"]).strip('"')
+        return str(answer.get("ETag") or "").strip('"')
 
     def get(self, key: str, *, limit: int) -> bytes | None:
         """Read a small object, at most ``limit`` bytes of it; None if there is none."""
@@ -221,10 +221,12 @@ class Store:
                 ),
             )
             for item in page.get("Contents", ()):
-                yield Listed(item["Key"], item["Size"], item["ETag"].strip('"'))
+                yield Listed(
+                    needed(item, "Key"), needed(item, "Size"), needed(item, "ETag").strip('"')
+                )
             if not page.get("IsTruncated"):
                 return
-            token = {"ContinuationToken": page["NextContinuationToken"]}
+            token = {"ContinuationToken": needed(page, "NextContinuationToken")}
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects in bulk; what is gone already is success."""

@@ -1,5 +1,8 @@
 """What a store's refusal means: whether to try again, and what to tell the user."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -143,6 +146,17 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
     )
 
 
+def needed(answer: Mapping[str, Any], name: str) -> Any:
+    """Return a field of an answer; raise StoreError where the store has left it out."""
+    if name not in answer:
+        raise StoreError(
+            "the store's answer cannot be used",
+            why=f"it has no {name}",
+            fix="check that --endpoint is an S3 store, with no proxy that changes its answers",
+        )
+    return answer[name]
+
+
 def _fix(code: str, error: BaseException) -> str:
     if code in _FIXES:
         return _FIXES[code]
@@ -166,6 +180,6 @@ def _words(error: BaseException) -> str:
 
 def _short(error: BaseException) -> str:
     """Say the cause in one line: urllib3 and botocore wrap it many times over."""
-    reason = getattr(error, "reason", None) or error
-    text = str(reason).rstrip(".")
-    return f"{type(error).__name__}: {text}"[:500]
+    wrapped = getattr(error, "kwargs", {}).get("error")
+    reason = wrapped or getattr(error, "reason", None) or error
+    return f"{type(error).__name__}: {str(reason).rstrip('.')}"[:500]

@@ -6,7 +6,7 @@ from typing import Any
 
 from backup_manager.errors import Reason
 from backup_manager.store.client import Store
-from backup_manager.store.faults import code_of, not_found
+from backup_manager.store.faults import code_of, needed, not_found
 
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -36,7 +36,7 @@ class Multipart:
             ),
             Reason.UPLOAD,
         )
-        return str(answer["UploadId"])
+        return str(needed(answer, "UploadId"))
 
     def complete(self, key: str, upload_id: str, etags: list[str]) -> str:
         """Complete a multipart upload of all its parts in order; return the object's ETag.
@@ -103,8 +103,8 @@ class Multipart:
             if not page.get("IsTruncated"):
                 return found
             marker = {
-                "KeyMarker": page["NextKeyMarker"],
-                "UploadIdMarker": page["NextUploadIdMarker"],
+                "KeyMarker": needed(page, "NextKeyMarker"),
+                "UploadIdMarker": needed(page, "NextUploadIdMarker"),
             }
 
     def parts(self, key: str, upload_id: str) -> dict[int, tuple[int, str]] | None:
@@ -130,4 +130,4 @@ class Multipart:
                 found[part["PartNumber"]] = (part["Size"], part["ETag"].strip('"'))
             if not page.get("IsTruncated"):
                 return found
-            marker = {"PartNumberMarker": page["NextPartNumberMarker"]}
+            marker = {"PartNumberMarker": needed(page, "NextPartNumberMarker")}

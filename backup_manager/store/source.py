@@ -31,7 +31,7 @@ class SourceFile:
         """Open the file; raises OSError."""
         self.read_ns = time.time_ns()
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         self.state = FileState.of(os.fstat(self._descriptor))
         self._content_md5 = content_md5
 

@@ -216,6 +216,17 @@ class Journal:
         with self._writing(now=False):
             self._db.execute(statement, (name,))
 
+    def distrust(self, name: str) -> None:
+        """Put a confirmed file on the queue again, to be sent whatever was sent of it."""
+        statement = (
+            "UPDATE files SET confirmed = 0, sha256 = NULL, etag = NULL "
+            "WHERE name = ? AND confirmed = 1"
+        )
+        with self._writing(now=False):
+            done = self._db.execute(statement, (name,)).rowcount
+            if name != METADATA:
+                self.waiting += done
+
     def file(self, name: str) -> FileRow | None:
         with self._reading():
             row = self._db.execute(f"{SELECT_FILES} WHERE name = ?", (name,)).fetchone()

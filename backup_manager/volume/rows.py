@@ -1,6 +1,6 @@
 """The journal's tables and the rows that are read from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backup_manager.volume.directory import FileState
 
@@ -38,6 +38,7 @@ class FileRow:
     sha256: str | None
     etag: str | None
     confirmed: bool
+    id: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -60,18 +61,17 @@ class PartRow:
 
 
 SELECT_FILES = (
-    "SELECT name, inode, bytes, mtime_ns, ctime_ns, read_ns, sha256, etag, confirmed FROM files"
+    "SELECT name, inode, bytes, mtime_ns, ctime_ns, read_ns, sha256, etag, confirmed, id FROM files"
 )
 # Every column of every table, by name.
 READ_ALL = (
     SELECT_FILES,
-    "SELECT id FROM files",
     "SELECT name, upload_id, part_bytes, inode, bytes, mtime_ns, ctime_ns FROM uploads",
     "SELECT upload_id, number, bytes, sha256, etag FROM parts",
 )
 
 
-def file_row(row: tuple[str, int, int, int, int, int, str, str, int]) -> FileRow:
+def file_row(row: tuple[str, int, int, int, int, int, str, str, int, int]) -> FileRow:
     """Read one row of SELECT_FILES."""
     state = FileState(*row[1:5]) if row[1] is not None else None
-    return FileRow(row[0], state, row[5] or 0, row[6], row[7], bool(row[8]))
+    return FileRow(row[0], state, row[5] or 0, row[6], row[7], bool(row[8]), row[9])

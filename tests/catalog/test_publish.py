@@ -305,12 +305,22 @@ def test_a_whole_backup(backup: Backup) -> None:
 @pytest.mark.parametrize("name", ["a", "sub/b ü", METADATA, MANIFEST])
 def test_a_missing_object(backup: Backup, name: str) -> None:
     backup.store.delete_one(f"{DIRECTORY}/{name}")
-    assert "1 files are missing" == backup.refusal()
+    assert f"{name} is missing" == backup.refusal()
 
 
 def test_all_objects_are_missing(backup: Backup) -> None:
     backup.store.delete(item.key for item in backup.store.objects(""))
-    assert "4 files are missing" == backup.refusal()
+    missing = ("a", METADATA, "sub/b ü")
+    assert "; ".join(f"{name} is missing" for name in (MANIFEST, *missing)) == backup.refusal()
+
+
+def test_a_key_that_is_listed_twice_hides_no_missing_one(
+    backup: Backup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup.store.delete_one(f"{DIRECTORY}/a")
+    listed = list(backup.store.objects(f"{DIRECTORY}/"))
+    monkeypatch.setattr(backup.store, "objects", lambda _prefix: [*listed, listed[-1]])
+    assert "a is missing" == backup.refusal()
 
 
 @pytest.mark.parametrize("name", ["a", MANIFEST])
