@@ -83,24 +83,16 @@ class Publisher:
         """
         wrong: list[str] = []
         listed = _Bits()
-        sent_manifest = (manifest_bytes, manifest_etag)
         manifest_listed = False
         for item in self._store.objects(f"{self._directory}/"):
             self._stop.check()
-            name = item.key.removeprefix(f"{self._directory}/")
-            if name == MANIFEST:
+            if item.key == f"{self._directory}/{MANIFEST}":
                 manifest_listed = True
-                if sent_manifest != (item.bytes, item.etag):
-                    wrong.append(_differs(item, *sent_manifest))
-                continue
-            row = self._journal.file(name)
-            if row:
-                listed.add(row.id)
-            if row is None or not row.confirmed or row.state is None:
-                wrong.append(f"{name} is no file of this backup")
-            elif (row.state.bytes, row.etag) != (item.bytes, item.etag):
-                wrong.append(_differs(item, row.state.bytes, row.etag))
-                self._journal.distrust(name)
+                misfit = _differs(item, manifest_bytes, manifest_etag)
+            else:
+                misfit = self._compare(item, listed)
+            if misfit:
+                wrong.append(misfit)
         if not manifest_listed:
             wrong.append(f"{MANIFEST} is missing")
         for row in self._journal.files():
@@ -116,6 +108,17 @@ class Publisher:
                 fix="run the same command again: it sends these files anew; if it comes back, the "
                 "store loses data",
             )
+
+    def _compare(self, item: Listed, listed: _Bits) -> str | None:
+        name = item.key.removeprefix(f"{self._directory}/")
+        row = self._journal.file(name)
+        if row:
+            listed.add(row.id)
+        if row is None or not row.confirmed or row.state is None:
+            return f"{name} is no file of this backup"
+        if misfit := _differs(item, row.state.bytes, row.etag):
+            self._journal.distrust(name)
+        return misfit
 
     def publish(self, data: bytes) -> None:
         """Write the commit record.
@@ -157,7 +160,9 @@ class Publisher:
         )
 
 
-def _differs(item: Listed, sent_bytes: int, sent_etag: str | None) -> str:
+def _differs(item: Listed, sent_bytes: int, sent_etag: str | None) -> str | None:
+    if (item.bytes, item.etag) == (sent_bytes, sent_etag):
+        return None
     name = item.key.rpartition("/")[2]
     return (
         f"{name} has {item.bytes} bytes and ETag {item.etag}, sent were {sent_bytes} bytes and "
