@@ -264,7 +264,11 @@ sys.stdin.read()
     with us:
         child = int(us.stdout.readline())
         try:
-            assert not gone(child)
+            # It has asked for the signal once it is what it was told to become.
+            begun = Path(f"/proc/{child}/cmdline")
+            wait_until(
+                lambda: b"sleep" in begun.read_bytes().split(b"\0")[0], seconds=60, what="it has begun"
+            )
         finally:
             us.kill()
             us.wait()
