@@ -153,6 +153,10 @@ class Report:
         self.summary.message = message
 
     def fail(self, error: BackupError) -> None:
+        """Tell of a failure; after a success it is but a warning: what is published stays so."""
+        if self.summary.status == "complete":
+            self.warn(error.message)
+            return
         self.summary.status = "failed"
         self.summary.reason = error.reason
         self.summary.exit_code = error.exit_code

@@ -100,6 +100,20 @@ def test_failure(report: Report, log: io.StringIO, capsys: pytest.CaptureFixture
     assert ("error", facts["message"]) == (logged["level"], logged["event"])
 
 
+def test_what_goes_wrong_after_a_success_is_a_warning(
+    report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.succeed("published")
+    report.fail(StoreError("the lock stays"))
+    assert 0 == report.finish()
+    facts = last_line(capsys.readouterr().out)
+    assert ("complete", "published", ["the lock stays"]) == (
+        facts["status"],
+        facts["message"],
+        facts["warnings"],
+    )
+
+
 def test_a_run_that_says_nothing_has_failed(
     report: Report, capsys: pytest.CaptureFixture[str]
 ) -> None:

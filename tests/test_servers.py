@@ -267,7 +267,9 @@ sys.stdin.read()
             # It has asked for the signal once it is what it was told to become.
             begun = Path(f"/proc/{child}/cmdline")
             wait_until(
-                lambda: b"sleep" in begun.read_bytes().split(b"\0")[0], seconds=60, what="it has begun"
+                lambda: b"sleep" in begun.read_bytes().split(b"\0")[0],
+                seconds=60,
+                what="it began",
             )
         finally:
             us.kill()

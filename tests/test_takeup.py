@@ -13,7 +13,8 @@ import pytest
 
 from backup_manager.canonical import timestamp
 from backup_manager.catalog.formats import RECORD, open_record, seal
-from backup_manager.errors import HeldError, VolumeError
+from backup_manager.database import privileges, visible
+from backup_manager.errors import DatabaseError, HeldError, VolumeError
 from backup_manager.export import steps
 from backup_manager.export.job import Job
 from backup_manager.export.record import record_for
@@ -204,6 +205,21 @@ def test_a_record_that_is_there(store: Store, recorded: Run) -> None:
     recorded.close()
 
 
+def test_a_record_whose_files_are_gone_on_both_sides(job: Job, recorded: Run) -> None:
+    """Killed while it cleared the volume; then somebody deleted the backup in the store."""
+    recorded.journal.confirm("a", FileState(1, 4, 2, 3), read_ns=0, sha256="s", etag="e")
+    (recorded.place.dump / "a").unlink()
+    recorded.journal.commit()
+    recorded.close()
+    assert (recorded.place.backup, []) == found(job)
+    # That run finds that the store has it not, and would have to send it again.
+    with earlier_runs(job) as runs:
+        assert runs.taken
+        runs.taken.journal.distrust("a")
+        runs.taken.journal.commit()
+    assert (None, [recorded.place.backup]) == found(job)
+
+
 @pytest.mark.parametrize("there", [seal({"id": "theirs"}), OURS[:-1]], ids=["theirs", "damaged"])
 def test_another_record_is_no_success(job: Job, store: Store, recorded: Run, there: bytes) -> None:
     """Nor does it hold up the next run for ever: that makes a new backup."""
@@ -272,3 +288,19 @@ def test_whatever_the_record_needs_is_there_once_the_dump_is_finished(
     steps.finish_dump(job, run, cast(Any, database), cast(Any, beside), cast(Any, end))
     assert [True] == settled
     run.close()
+
+
+def test_a_database_that_goes_away_at_the_end_costs_no_dump(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what is said about the dump is lost: it is whole."""
+
+    def gone(*_: object) -> None:
+        raise DatabaseError("the database is gone")
+
+    content = SimpleNamespace(left_out=lambda _: [], names_readable=True, schemas={"shop"})
+    monkeypatch.setattr(privileges, "visible_schemas", lambda _: [])
+    monkeypatch.setattr(visible, "objects", gone)
+    vars(job)["options"] = SimpleNamespace(values={})
+    steps._warn_of_what_is_not_in_it(job, cast(Any, None), cast(Any, content))
+    assert [] == job.report.summary.warnings

@@ -141,7 +141,7 @@ class Publisher:
             except FAULTS as error:
                 if holds(store, self._key, data):
                     return
-                if conditional and status_of(error) in _NO_CONDITIONS:
+                if conditional and status_of(error) in _NO_CONDITIONS and not passing(error):
                     self._report.debug("the store knows no conditional writes")
                     conditional = False
                 elif not (_may_pass(error) and attempt < _ATTEMPTS):

@@ -186,21 +186,20 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
 def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -> None:
     try:
         left_out = content.left_out(privileges.visible_schemas(database))
+        if left_out:
+            job.report.warn(f"not in this backup, by the filter: {', '.join(left_out)}")
+        for kind, option in (("VIEW", "no-views"), ("SEQUENCE", "no-sequences")):
+            if job.options.values.get(option, "true") == "false" or not content.names_readable:
+                continue
+            objects = visible.objects(database, kind)
+            names = [name for schema, name in objects if schema in content.schemas]
+            if names:
+                job.report.warn(
+                    f"{len(names)} {kind.lower()}(s) are not in this backup, as Dumpling leaves "
+                    f"them out: --dumpling-option=--{option}=false dumps them"
+                )
     except DatabaseError as error:
-        job.report.info("which schemas the filter left out is not known", why=error.message)
-        return
-    if left_out:
-        job.report.warn(f"not in this backup, by the filter: {', '.join(left_out)}")
-    for kind, option in (("VIEW", "no-views"), ("SEQUENCE", "no-sequences")):
-        if job.options.values.get(option, "true") == "false" or not content.names_readable:
-            continue
-        objects = visible.objects(database, kind)
-        names = [name for schema, name in objects if schema in content.schemas]
-        if names:
-            job.report.warn(
-                f"{len(names)} {kind.lower()}(s) are not in this backup, as Dumpling leaves them "
-                f"out: --dumpling-option=--{option}=false dumps them"
-            )
+        job.report.info("what the filter left out is not known", why=error.message)
 
 
 def send_rest(job: Job, run: Run, beside: Beside) -> None:

@@ -127,14 +127,14 @@ def _lock(job: Job, place: Place, locks: ExitStack) -> bool:
 
 
 def _usable(job: Job, run: Run) -> bool:
-    """Tell whether a run can be gone on with: a finished dump that is not too old."""
-    if run.journal.fact("superseded"):
+    """Tell whether a run can be gone on with: a finished dump that is not too old.
+
+    One whose record was begun may be published; then its age does not matter.
+    """
+    if run.journal.fact("superseded") or not run.dumped:
         return False
-    return run.record is not None or (
-        run.dumped
-        and run.snapshot_age_seconds < job.settings["resume_max_age"]
-        and _as_recorded(run)
-    )
+    young = run.snapshot_age_seconds < job.settings["resume_max_age"]
+    return (young or run.record is not None) and _as_recorded(run)
 
 
 def _as_recorded(run: Run) -> bool:

@@ -149,6 +149,14 @@ def test_a_store_that_knows_no_conditions(
     assert ([True, False], OURS) == (put.conditional, record(store))
 
 
+def test_a_400_for_another_reason_does_not_lift_the_condition(
+    store: Store, journal: Journal, put: Put
+) -> None:
+    put.turns = [(error("RequestTimeout", 400), None)]
+    publisher(store, journal).publish(OURS)
+    assert ([True, True], OURS) == (put.conditional, record(store))
+
+
 def test_a_store_that_knows_no_conditions_and_has_another_record(
     store: Store, journal: Journal, put: Put
 ) -> None:

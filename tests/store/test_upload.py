@@ -351,14 +351,21 @@ def failing(error: Exception, times: int = 1) -> Callable[..., None]:
     ],
     ids=str,
 )
-def test_each_first_attempt_fails(engine: Engine, put: Hook, part: Hook, error: Exception) -> None:
-    put.before = part.before = failing(error, times=2)
+def test_each_first_attempt_fails(engine: Engine, put: Hook, error: Exception) -> None:
+    put.before = failing(error, times=2)
     engine.start()
-    for number in range(20):
+    for number in range(5):
         engine.offer(f"small {number}", data(100, number))
+    engine.prove()
+    assert 15 == len(put.calls)
+
+
+def test_each_first_attempt_fails_for_every_part(engine: Engine, part: Hook) -> None:
+    part.before = failing(AnswerError(503, "SlowDown", ""), times=2)
+    engine.start()
     engine.offer("big", data(BIG))
     engine.prove()
-    assert (60, 9) == (len(put.calls), len(part.calls))
+    assert [1, 1, 1, 2, 2, 2, 3, 3, 3] == numbers(part)
 
 
 @pytest.mark.parametrize("kind", ["refuse", "lose"])
