@@ -100,6 +100,11 @@ DEFINITIONS = (
         metavar="DURATION",
     ),
     Definition(
+        "no-resume",
+        "Begin anew, even where the finished dump of an earlier run could be gone on with.",
+        switch=True,
+    ),
+    Definition(
         "resume-max-age",
         "A finished dump whose snapshot is older than this is not taken up again.",
         values.seconds,
@@ -140,6 +145,13 @@ DEFINITIONS = (
         metavar="DURATION",
     ),
     Definition("no-gc", "Leave the GC life time alone.", switch=True),
+    Definition(
+        "store-timeout",
+        "How long one request to the store may go without an answer or a byte moving.",
+        values.seconds,
+        "60s",
+        metavar="DURATION",
+    ),
     Definition(
         "stall-timeout",
         "End a run in which nothing has moved for so long.",

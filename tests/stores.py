@@ -19,6 +19,7 @@ from backup_manager.export.conclude import _reconcile
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store, StoreSettings
+from backup_manager.store.retries import Patience
 from backup_manager.store.upload import Uploader
 from backup_manager.volume.journal import Journal
 from tests.servers import S3Server
@@ -59,7 +60,7 @@ def new_store(endpoint: str | None, bucket: str, *, stop: Stop | None = None, **
         stop=stop or Impatient(),
         connections=16,
     )
-    store.patience = 0
+    store.patience = Patience(0)
     return store
 
 
@@ -82,6 +83,7 @@ class Engine:
         self.root = root
         self.stop = Impatient()
         self.store = new_store(endpoint or server.http, bucket, stop=self.stop)
+        self.store.patience = Patience(60)
         self.journal_path = root.parent / "journal.sqlite"
         self.journal = Journal(self.journal_path, create=not self.journal_path.exists())
         self.uploader = Uploader(
@@ -89,7 +91,6 @@ class Engine:
             self.journal,
             root=root,
             directory=DIRECTORY,
-            patience=60,
             stop=self.stop,
             report=new_report(),
         )

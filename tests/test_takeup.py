@@ -36,6 +36,7 @@ def job(volume: Path) -> Job:
         "name": None,
         "schedule": None,
         "lock_timeout": 0,
+        "no_resume": False,
         "resume_max_age": 3600.0,
         "retain_unpublished": 3600.0,
     }
@@ -68,7 +69,9 @@ def dumped(volume: Path, identity: str = IDENTITY, **facts: str) -> Run:
     (run.place.dump / "a").write_text("text")
     run.journal.settle("a", FileState.of((run.place.dump / "a").lstat()))
     run.journal.remember(
-        dumped=timestamp(datetime.now(UTC)), snapshot_taken=datetime.now(UTC).isoformat()
+        digest=run.journal.digest(),
+        dumped=timestamp(datetime.now(UTC)),
+        snapshot_taken=datetime.now(UTC).isoformat(),
     )
     return run
 
@@ -113,6 +116,21 @@ def test_a_dump_that_is_too_old_is_dead(job: Job, volume: Path) -> None:
     run = dumped(volume)
     run.journal.remember(snapshot_taken="2020-01-01T00:00:00+00:00")
     run.close()
+    assert (None, [run.place.backup]) == found(job)
+
+
+def test_a_journal_that_lost_a_row_is_dead(job: Job, volume: Path) -> None:
+    """Whole rows can go missing with a damaged rollback journal, and nothing else shows it."""
+    run = dumped(volume)
+    run.journal._db.execute("DELETE FROM files")
+    run.close()
+    assert (None, [run.place.backup]) == found(job)
+
+
+def test_asked_to_begin_anew_no_dump_is_taken_up(job: Job, volume: Path) -> None:
+    run = dumped(volume)
+    run.close()
+    cast(dict[str, Any], job.settings)["no_resume"] = True
     assert (None, [run.place.backup]) == found(job)
 
 
@@ -207,7 +225,8 @@ def test_a_record_that_is_there(store: Store, recorded: Run) -> None:
 
 def test_a_record_whose_files_are_gone_on_both_sides(job: Job, recorded: Run) -> None:
     """Killed while it cleared the volume; then somebody deleted the backup in the store."""
-    recorded.journal.confirm("a", FileState(1, 4, 2, 3), read_ns=0, sha256="s", etag="e")
+    state = FileState.of((recorded.place.dump / "a").lstat())
+    recorded.journal.confirm("a", state, read_ns=0, sha256="s", etag="e")
     (recorded.place.dump / "a").unlink()
     recorded.journal.commit()
     recorded.close()

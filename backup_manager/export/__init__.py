@@ -18,7 +18,7 @@ def export(job: Job) -> None:
         store = steps.reach_store(job)
         with (
             steps.running(job, store, database, taken) as run,
-            steps.sending(job, store, run) as beside,
+            steps.sending(job, store, run, lock) as beside,
         ):
             if database is None:
                 protection.give_back_leases(job, earlier)

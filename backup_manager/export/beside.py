@@ -7,8 +7,10 @@ from backup_manager.dumpling.metrics import Meter
 from backup_manager.errors import DumplingError, Reason, StoreError
 from backup_manager.export.job import Job
 from backup_manager.progress import Figures, Progress
+from backup_manager.store.faults import explain
 from backup_manager.store.upload import Uploader
 from backup_manager.volume.directory import scan
+from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
 
 _TICK_SECONDS = 0.1
@@ -20,8 +22,11 @@ _DEEP_LOOK_SECONDS = 30.0
 class Beside:
     """What goes on beside the main step: checked, shown and watched for a stall at each tick."""
 
-    def __init__(self, job: Job, run: Run, uploader: Uploader, progress: Progress) -> None:
+    def __init__(
+        self, job: Job, run: Run, uploader: Uploader, progress: Progress, lock: IdentityLock
+    ) -> None:
         self._job = job
+        self._lock = lock
         self._run = run
         self.uploader = uploader
         self._progress = progress
@@ -54,8 +59,13 @@ class Beside:
         self._progress.show(phase, self._figures())
 
     def tick(self, phase: str) -> None:
-        """Wait a tick; raise what went wrong meanwhile, a stall (DumplingError, StoreError) too."""
+        """Wait a tick; raise what went wrong meanwhile.
+
+        A stall is a DumplingError or a StoreError, a lock that was lost a HeldError.
+        """
         self._job.stop.wait(_TICK_SECONDS)
+        # First of all: who has the lock may be clearing away what the others fail on.
+        self._lock.tick()
         self.uploader.check()
         self._run.journal.tick()
         now = time.monotonic()
@@ -103,9 +113,10 @@ class Beside:
                 fix="see whether the database answers; --stall-timeout says how long to wait",
                 reason=Reason.STALLED,
             )
+        fix = "see whether the store answers; --stall-timeout says how long to wait"
+        if fault := self.uploader.sender.last_fault:
+            said = explain(fault, "write", "", None)
+            why, fix = f"{why}, and the last try ended so: {said.why}", said.fix
         return StoreError(
-            f"the upload has stalled while {phase}",
-            why=why,
-            fix="see whether the store answers; --stall-timeout says how long to wait",
-            reason=Reason.STALLED,
+            f"the upload has stalled while {phase}", why=why, fix=fix, reason=Reason.STALLED
         )

@@ -9,7 +9,7 @@ from backup_manager.database import snapshot
 from backup_manager.database.connection import Database
 from backup_manager.database.dead_leases import clear_dead
 from backup_manager.database.lease import Lease
-from backup_manager.errors import BackupError, DatabaseError
+from backup_manager.errors import BackupError, DatabaseError, VolumeError
 from backup_manager.export.job import Job
 from backup_manager.export.takeup import Found
 from backup_manager.volume.runs import Run
@@ -36,7 +36,11 @@ def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Itera
             yield lease
     finally:
         if lease.given_back:
-            run.journal.remember(gc_returned="true")
+            try:
+                run.journal.remember(gc_returned="true")
+            except VolumeError as error:
+                # No harm, and no reason to hide what ended the run.
+                job.report.debug("that GC is as it was is not written down", why=error.message)
 
 
 def give_back_leases(job: Job, earlier: Found) -> None:

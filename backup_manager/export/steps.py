@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 
 from backup_manager.canonical import timestamp
 from backup_manager.catalog.publish import Publisher
-from backup_manager.catalog.undo import undo
+from backup_manager.catalog.undo import abort_strays, undo
 from backup_manager.database import privileges, snapshot, visible
 from backup_manager.database.connection import Database
 from backup_manager.database.lease import Lease
 from backup_manager.database.waiting import wait_for_database
 from backup_manager.dumpling.content import Content
-from backup_manager.errors import BackupError, DatabaseError, HeldError
+from backup_manager.errors import BackupError, DatabaseError, StoreError
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
 from backup_manager.export.dump import DumpEnd, run_dumpling
@@ -23,10 +23,15 @@ from backup_manager.export.record import facts_of, record_for
 from backup_manager.progress import open_progress, size
 from backup_manager.store import probe
 from backup_manager.store.client import Store
-from backup_manager.store.upload import WORKERS, Uploader
+from backup_manager.store.retries import Patience
+from backup_manager.store.sender import WORKERS
+from backup_manager.store.upload import Uploader
 from backup_manager.volume import directory
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
+
+# A failed run is not kept waiting for long by a store that is away: the next one clears up.
+UNDO_SECONDS = 60.0
 
 
 def check_volume(job: Job) -> None:
@@ -78,7 +83,13 @@ def _warn_of_room(job: Job, database: Database) -> None:
 def reach_store(job: Job) -> Store:
     """Open the store and prove that it can be used. Raises StoreError."""
     job.report.step("trying the store", to=job.store.url(job.store.key("")))
-    store = Store(job.store, report=job.report, stop=job.stop, connections=WORKERS)
+    store = Store(
+        job.store,
+        report=job.report,
+        stop=job.stop,
+        connections=WORKERS,
+        timeout=job.settings["store_timeout"],
+    )
     probe.prove(store, run_id=job.identity, stop=job.stop, report=job.report)
     return store
 
@@ -101,18 +112,23 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
     try:
         yield run
     except BaseException:
-        if not run.dumped:
-            _undo(job, store, run)
+        try:
+            if not run.dumped:
+                _undo(job, store, run)
+            run.close()
+        except BackupError as error:
+            # What ended the run is what the user must hear of; the next run clears up.
+            job.report.debug("the run could not be closed", why=error.message)
         raise
-    finally:
-        run.close()
+    run.close()
 
 
 def _undo(job: Job, store: Store, run: Run) -> None:
     """Leave nothing in the store, and on the volume only what Dumpling had written."""
+    store.patience = Patience(UNDO_SECONDS)
     try:
-        undo(store, run.directory)
-    except BackupError as error:
+        undo(store, run.directory, run.journal.uploads())
+    except StoreError as error:
         job.report.warn(
             f"{store.settings.url(run.directory)} is unfinished and could not be cleared away "
             f"({error.why}); the next run does it"
@@ -124,14 +140,14 @@ def _undo(job: Job, store: Store, run: Run) -> None:
 
 
 @contextmanager
-def sending(job: Job, store: Store, run: Run) -> Iterator[Beside]:
+def sending(job: Job, store: Store, run: Run, lock: IdentityLock) -> Iterator[Beside]:
     """Have the upload engine at work, and the progress shown, until the end of the block."""
+    store.patience = Patience(job.settings["stall_timeout"], held=not run.dumped)
     uploader = Uploader(
         store,
         run.journal,
         root=run.place.dump,
         directory=run.directory,
-        patience=job.settings["stall_timeout"],
         stop=job.stop,
         report=job.report,
     )
@@ -140,7 +156,7 @@ def sending(job: Job, store: Store, run: Run) -> Iterator[Beside]:
         uploader.settle()  # before a worker looks: what is sent must be as it was recorded
     uploader.start()
     try:
-        yield Beside(job, run, uploader, progress)
+        yield Beside(job, run, uploader, progress, lock)
     finally:
         progress.close()
         uploader.halt()
@@ -178,6 +194,7 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
     run.journal.remember(
         snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None}),
         warnings=json.dumps(job.report.summary.warnings),
+        digest=run.journal.digest(),
         dumped=timestamp(datetime.now(UTC)),
     )
     beside.uploader.settle()
@@ -217,6 +234,7 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
 
     Raises MismatchError, HeldError, StoreError.
     """
+    abort_strays(store, run.directory, job.report)
     publisher = Publisher(
         store, run.journal, directory=run.directory, stop=job.stop, report=job.report
     )
@@ -228,12 +246,7 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     beside.show("asking the store")
     publisher.verify(manifest_bytes, etag)
     job.stop.check()
-    if not lock.held():
-        raise HeldError(
-            "the lock on the volume was lost",
-            why=f"{lock.path.name} is no longer the file that this run holds",
-            fix="let the other run end; this one can then be run again",
-        )
+    lock.check()
     publisher.publish(record_for(job, run, sha256))
     job.report.summary.seconds["upload_after_dump"] = round(beside.seconds_after_dump, 3)
 

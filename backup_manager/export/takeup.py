@@ -15,7 +15,7 @@ from backup_manager.errors import BackupError, HeldError, VolumeError
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store, StoreSettings
 from backup_manager.volume.directory import FileState, scan
-from backup_manager.volume.journal import DamagedJournalError
+from backup_manager.volume.journal_file import DamagedJournalError
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Place, Run, find, lock_path
 
@@ -63,7 +63,14 @@ class Found:
 def hold_identity(job: Job) -> Iterator[IdentityLock]:
     """Hold the lock of this job's identity; unlink it at the end. Raises HeldError."""
     lock = IdentityLock(lock_path(job.volume, job.identity))
-    lock.acquire(_holder(job), timeout=job.settings["lock_timeout"], stop=job.stop)
+    timeout = job.settings["lock_timeout"]
+    if not lock.try_acquire(_holder(job)):
+        job.report.info(
+            "waiting, as another run of this backup holds the volume",
+            holder=lock.holder(),
+            limit=timeout,
+        )
+        lock.acquire(_holder(job), timeout=timeout, stop=job.stop)
     try:
         yield lock
     finally:
@@ -103,7 +110,8 @@ def earlier_runs(job: Job) -> Iterator[Found]:
                 if place.identity == job.identity:
                     raise
                 continue  # its lock was removed, but it is at work all the same
-            if run and place.identity == job.identity and not found.taken and _usable(job, run):
+            same = place.identity == job.identity
+            if run and same and not found.taken and _usable(job, run):
                 found.taken = run
                 held.callback(run.close)
             else:
@@ -127,18 +135,15 @@ def _lock(job: Job, place: Place, locks: ExitStack) -> bool:
 
 
 def _usable(job: Job, run: Run) -> bool:
-    """Tell whether a run can be gone on with: a finished dump that is not too old.
-
-    One whose record was begun may be published; then its age does not matter.
-    """
-    if run.journal.fact("superseded") or not run.dumped:
-        return False
+    """Tell whether this command goes on with a run: a finished dump that is not too old."""
     young = run.snapshot_age_seconds < job.settings["resume_max_age"]
-    return (young or run.record is not None) and _as_recorded(run)
+    return young and not job.settings["no_resume"] and _publishable(run)
 
 
-def _as_recorded(run: Run) -> bool:
-    """Tell whether every file that was not sent yet is as it was when the dump ended."""
+def _publishable(run: Run) -> bool:
+    """Tell whether a run can be gone on with: a finished dump, all of it there as it was."""
+    if run.journal.fact("superseded") or not run.dumped or not run.whole:
+        return False
     for row in run.journal.files(waiting_only=True):
         try:
             state = FileState.of((run.place.dump / row.name).lstat())
@@ -176,8 +181,6 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
             )
         place.remove()
         return
-    if _keep(job, run):
-        return
     location = StoreSettings(**run.load("store"))
     theirs = store if location == job.store else store.elsewhere(location)
     try:
@@ -185,7 +188,9 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
     except HeldError:
         is_published = True  # somebody else's backup by now: nothing there is ours to remove
     if not is_published:
-        undo(theirs, run.directory)
+        if _keep(job, run):
+            return
+        undo(theirs, run.directory, run.journal.uploads())
         job.report.info("cleared away what an earlier run left", backup=place.backup)
     run.close()
     place.remove()
@@ -206,9 +211,8 @@ def published(store: Store, run: Run) -> bool:
 
 
 def _keep(job: Job, run: Run) -> bool:
-    if not run.dumped or run.record is not None:
-        return False
-    if run.snapshot_age_seconds >= job.settings["retain_unpublished"]:
+    old = run.snapshot_age_seconds >= job.settings["retain_unpublished"]
+    if old or not _publishable(run):
         return False
     job.report.warn(
         f"the finished dump {run.place.backup} was never published and stays on the volume for "

@@ -2,6 +2,7 @@
 
 import hashlib
 
+from backup_manager.errors import Reason, StoreError
 from backup_manager.store.multipart import Multipart
 from backup_manager.store.parts import part_bytes, part_count, part_span
 from backup_manager.store.source import SourceFile
@@ -14,8 +15,9 @@ class BigFile:
     """One multipart upload under way.
 
     The parts are read in order by one thread at a time, since the whole file is hashed on the way,
-    and sent by many. The engine (``upload``) keeps ``reading``, ``in_flight`` and ``changed``
-    under its own lock.
+    and sent by many. The engine (``upload``) keeps ``reading``, ``in_flight``, ``changed`` and
+    ``gone`` under its own lock; the last two say that what was sent counts for nothing, since the
+    file has changed, or the store has lost the upload.
     """
 
     def __init__(self, name: str, key: str, source: SourceFile) -> None:
@@ -25,6 +27,7 @@ class BigFile:
         self.reading = False
         self.in_flight = 0
         self.changed = False
+        self.gone = False
         self.upload_id = ""
         self._bytes = source.state.bytes
         self._part_bytes = part_bytes(self._bytes)
@@ -48,7 +51,7 @@ class BigFile:
                     if there.get(part.number) == (part.bytes, part.etag)
                 }
                 return
-        elif known:
+        if known:
             multipart.abort(self.key, known.upload_id)
         self.upload_id = multipart.create(self.key)
         upload = UploadRow(self.upload_id, self._part_bytes, self.source.state)
@@ -56,7 +59,7 @@ class BigFile:
 
     @property
     def more(self) -> bool:
-        return self._next <= self._count and not self.changed
+        return self._next <= self._count and not self.changed and not self.gone
 
     @property
     def ended(self) -> bool:
@@ -86,3 +89,13 @@ class BigFile:
     def sha256(self) -> str:
         """The hash of the whole file, once every part was read."""
         return self._hash.hexdigest()
+
+
+def lost_too_often(url: str, times: int) -> StoreError:
+    """Say that something goes on aborting our uploads."""
+    return StoreError(
+        f"{url}: cannot write it",
+        why=f"its multipart upload was gone before it was complete, {times} times",
+        fix="see what aborts uploads, such as a lifecycle rule of the bucket",
+        reason=Reason.UPLOAD,
+    )

@@ -3,39 +3,31 @@
 import base64
 import copy
 import hashlib
-import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import boto3
-import botocore.session
 from botocore.config import Config
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from backup_manager.bounded import bounded
 from backup_manager.errors import Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
-from backup_manager.store.faults import FAULTS, explain, needed, not_found, passing
+from backup_manager.store import credentials
+from backup_manager.store.faults import FAULTS, explain, needed, not_found
 from backup_manager.store.providers import PROVIDERS
+from backup_manager.store.retries import Judge, Patience
 from backup_manager.store.wire import Wire
 
 _T = TypeVar("_T")
 
-_CONNECT_SECONDS = 10
-_READ_SECONDS = 60
+_CONNECT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
+PATIENCE_SECONDS = 60.0
 _MAX_DELETE = 1000  # S3's limit for one DeleteObjects
-# The instance metadata service of kube2iam and kiam answers slowly at first; botocore's own
-# defaults are 1 s and one attempt.
-_METADATA_SECONDS = 5
-_METADATA_ATTEMPTS = 4
 # What a new object is given, by boto3's names.
 _HEADERS = {"StorageClass": "x-amz-storage-class", "ACL": "x-amz-acl"}
 
@@ -72,22 +64,30 @@ class Listed:
 class Store:
     """One bucket. Calls of ``Store`` end within the time that a signal leaves them.
 
-    Every method raises StoreError with what to do; ``patience`` is how many seconds a call is
-    tried again on what may pass.
+    Every method raises StoreError with what to do; ``patience`` is how long a call is tried again
+    on what may pass, ``timeout`` how many seconds one request may go without an answer.
     """
 
     def __init__(
-        self, settings: StoreSettings, *, report: Report, stop: Stop, connections: int
+        self,
+        settings: StoreSettings,
+        *,
+        report: Report,
+        stop: Stop,
+        connections: int,
+        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.settings = settings
         self.provider = PROVIDERS[settings.provider]
-        self.patience = 60.0
+        self.patience = Patience(PATIENCE_SECONDS)
         self.last_fault: BaseException | None = None
         self._report = report
         self._stop = stop
-        self._core = _session()
-        self.client: Any = self._open_client(connections)
         self._connections = connections
+        self._timeout = timeout
+        self._core = credentials.new_session()
+        self.credentials = self._find_credentials()
+        self.client: Any = self._open_client(connections)
         self.new_object = _given(StorageClass=settings.storage_class, ACL=settings.acl)
 
     def unheeding(self) -> "Store":
@@ -98,12 +98,24 @@ class Store:
 
     def elsewhere(self, settings: StoreSettings) -> "Store":
         """Open another bucket in the same way."""
-        return Store(settings, report=self._report, stop=self._stop, connections=self._connections)
+        return Store(
+            settings,
+            report=self._report,
+            stop=self._stop,
+            connections=self._connections,
+            timeout=self._timeout,
+        )
+
+    def _find_credentials(self) -> credentials.Renewing | None:
+        try:
+            return credentials.install(self._core, self._report.redact.add)
+        except FAULTS as error:
+            raise explain(error, "be used", self.settings.url(""), None) from error
 
     def _open_client(self, connections: int) -> Any:
         config = Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
+            connect_timeout=min(_CONNECT_SECONDS, self._timeout),
+            read_timeout=self._timeout,
             retries={"mode": "standard", "max_attempts": 3},
             max_pool_connections=connections + 4,
             # boto3's default trailers are refused by Ceph over HTTPS and by many others
@@ -128,27 +140,24 @@ class Store:
         return client
 
     def wire(self) -> Wire:
-        """Open the way for the two hot calls; asks for the credentials."""
-        credentials = self._core.get_credentials()
-        if credentials is None:
+        """Open the way for the two hot calls."""
+        if self.credentials is None:
             raise StoreError(
                 f"{self.settings.url('')}: cannot be used",
                 why="no credentials were found",
                 fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the Pod a role",
             )
-        frozen = credentials.get_frozen_credentials()
-        self._report.redact.add(frozen.secret_key)
-        self._report.redact.add(frozen.token)
         # The one public way to learn where botocore would send a request for this bucket.
         url = self.client.generate_presigned_url(
             "put_object", Params={"Bucket": self.settings.bucket, "Key": "k"}
         )
         return Wire(
             base_url=url.split("?", 1)[0].removesuffix("k"),
-            credentials=credentials,
+            credentials=self.credentials,
             region=self.client.meta.region_name,
             ca_bundle=self._core.get_config_variable("ca_bundle"),
             connections=self._connections,
+            timeout=self._timeout,
             headers={_HEADERS[name]: value for name, value in self.new_object.items()},
         )
 
@@ -157,10 +166,11 @@ class Store:
 
         After a signal there is one attempt only.
         """
+        began = time.monotonic()
         retrying = Retrying(
-            stop=stop_after_delay(0 if self._stop.ending else self.patience),
+            stop=lambda _: self._stop.ending or self.patience.over(began),
             wait=wait_random_exponential(multiplier=0.5, max=10),
-            retry=retry_if_exception(passing),
+            retry=retry_if_exception(Judge(self.credentials)),
             sleep=self._stop.wait,
             before_sleep=self._say,
             reraise=True,
@@ -170,7 +180,7 @@ class Store:
     def _say(self, state: RetryCallState) -> None:
         self.last_fault = state.outcome.exception() if state.outcome else None
         say = self._report.info if state.attempt_number == 1 else self._report.debug
-        say("waiting for the store", why=str(self.last_fault), limit=self.patience)
+        say("waiting for the store", why=str(self.last_fault), limit=self.patience.seconds)
 
     def call(self, doing: str, call: Callable[[], _T], reason: Reason | None = None) -> _T:
         """Make a call like ``attempt`` and explain what it raises: a StoreError."""
@@ -224,7 +234,8 @@ class Store:
                 yield Listed(
                     needed(item, "Key"), needed(item, "Size"), needed(item, "ETag").strip('"')
                 )
-            if not page.get("IsTruncated"):
+            # What is no listing at all has no such field; it must not be taken for an empty one.
+            if not needed(page, "IsTruncated"):
                 return
             token = {"ContinuationToken": needed(page, "NextContinuationToken")}
 
@@ -240,7 +251,8 @@ class Store:
             self._delete_batch(batch)
 
     def _delete_batch(self, keys: list[str]) -> None:
-        objects = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        # Not quiet: only what the answer names is known to be gone.
+        objects = {"Objects": [{"Key": key} for key in keys], "Quiet": False}
         answer = self.call(
             f"delete {len(keys)} objects",
             lambda: self.client.delete_objects(Bucket=self.settings.bucket, Delete=objects),
@@ -250,6 +262,13 @@ class Store:
                 f"{self.settings.url(error.get('Key', ''))}: cannot delete it",
                 why=str(error.get("Code")),
                 fix="allow the key s3:DeleteObject under the prefix",
+            )
+        unnamed = set(keys).difference(item.get("Key") for item in answer.get("Deleted", ()))
+        if unnamed:
+            raise StoreError(
+                f"{self.settings.url(min(unnamed))}: cannot delete it",
+                why="the store's answer does not say that it did",
+                fix="check that --endpoint is an S3 store, with no proxy that changes its answers",
             )
 
     def delete_one(self, key: str) -> None:
@@ -262,15 +281,6 @@ class Store:
 
 def _given(**values: str | None) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
-
-
-def _session() -> botocore.session.Session:
-    core = botocore.session.get_session()
-    if not os.environ.get("AWS_METADATA_SERVICE_TIMEOUT"):
-        core.set_config_variable("metadata_service_timeout", _METADATA_SECONDS)
-    if not os.environ.get("AWS_METADATA_SERVICE_NUM_ATTEMPTS"):
-        core.set_config_variable("metadata_service_num_attempts", _METADATA_ATTEMPTS)
-    return core
 
 
 def _add_content_md5(request: Any, **_kwargs: Any) -> None:

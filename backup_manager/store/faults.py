@@ -16,6 +16,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import SSLError as PoolSSLError
 
@@ -40,6 +41,18 @@ _PASSING_CODES = {
     "NoETag",  # our own: the answer was cut
 }
 _PASSING_STATUS = {408, 429, 500, 502, 503, 504}
+# Among those the ones that ask for fewer requests.
+_THROTTLING_CODES = {
+    "SlowDown",
+    "SlowDownRead",
+    "SlowDownWrite",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+}
+_THROTTLING_STATUS = {429, 503}
+_UNSUPPORTED_STATUS = {405, 501}
+_UNSUPPORTED_CODES = {"NotImplemented", "MethodNotAllowed"}
 
 _CREDENTIALS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the Pod a role (by ServiceAccount or "
@@ -80,7 +93,7 @@ class AnswerError(Exception):
 
 
 # What calls to the store raise; everything else is a defect.
-FAULTS = (BotoCoreError, ClientError, AnswerError, HTTPError, OSError)
+FAULTS = (BotoCoreError, ClientError, ResponseParserError, AnswerError, HTTPError, OSError)
 
 
 def code_of(error: BaseException) -> str:
@@ -110,11 +123,27 @@ def passing(error: BaseException) -> bool:
         | ConnectionClosedError
         | ConnectTimeoutError
         | ReadTimeoutError
+        | ResponseParserError
         | HTTPClientError
         | HTTPError
         | ConnectionError
         | TimeoutError,
     )
+
+
+def throttled(error: BaseException) -> bool:
+    """Tell whether the store asks for fewer requests."""
+    return status_of(error) in _THROTTLING_STATUS or code_of(error) in _THROTTLING_CODES
+
+
+def unsupported(error: BaseException) -> bool:
+    """Tell whether the store does not know this call."""
+    return status_of(error) in _UNSUPPORTED_STATUS or code_of(error) in _UNSUPPORTED_CODES
+
+
+def refused(error: BaseException) -> bool:
+    """Tell whether the key may not make this call."""
+    return code_of(error) in _FORBIDDEN
 
 
 def not_found(error: BaseException) -> bool:
@@ -136,6 +165,13 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
             what,
             why=f"the store's certificate is not trusted ({_short(error)})",
             fix="set AWS_CA_BUNDLE to the file with the CA's certificate",
+            reason=reason,
+        )
+    if isinstance(error, ResponseParserError):
+        return StoreError(
+            what,
+            why="the answer is none of an S3 store",
+            fix="check that --endpoint is an S3 store, with no proxy that answers in its place",
             reason=reason,
         )
     return StoreError(

@@ -6,7 +6,8 @@ from typing import Any
 
 from backup_manager.errors import Reason
 from backup_manager.store.client import Store
-from backup_manager.store.faults import code_of, needed, not_found
+from backup_manager.store.faults import code_of, needed, not_found, refused, unsupported
+from backup_manager.store.sender import UploadGoneError
 
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -42,7 +43,7 @@ class Multipart:
         """Complete a multipart upload of all its parts in order; return the object's ETag.
 
         NoSuchUpload means that an earlier attempt worked and its answer was lost, if the object is
-        there with the very ETag that these parts make; else it is an error.
+        there with the very ETag that these parts make; else UploadGoneError is raised.
         """
         parts = [{"PartNumber": n, "ETag": etag} for n, etag in enumerate(etags, 1)]
 
@@ -57,15 +58,21 @@ class Multipart:
                 # Ceph 16 leaves it empty, except in the answer to a second attempt (seen).
                 if etag := str(answer.get("ETag") or "").strip('"'):
                     return etag
-            except self._client.exceptions.NoSuchUpload:
+            except self._client.exceptions.NoSuchUpload as error:
                 if self._etag(key) != etag_of_parts(etags):
-                    raise
+                    raise UploadGoneError from error
             return etag_of_parts(etags) or self._etag(key)
 
         return self._store.call(f"complete the multipart upload of {key}", complete, Reason.UPLOAD)
 
     def _etag(self, key: str) -> str:
-        answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        """Ask for an object's ETag; an empty string if there is none."""
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except self._client.exceptions.ClientError as error:
+            if not_found(error):
+                return ""
+            raise
         return str(answer["ETag"]).strip('"')
 
     def abort(self, key: str, upload_id: str) -> None:
@@ -82,7 +89,10 @@ class Multipart:
         self._store.call(f"abort the multipart upload of {key}", abort)
 
     def uploads(self, prefix: str) -> list[tuple[str, str]]:
-        """List the open multipart uploads whose keys begin with ``prefix``: (key, upload id)."""
+        """List the open multipart uploads whose keys begin with ``prefix``: (key, upload id).
+
+        Where the store cannot list them, there are none.
+        """
         found: list[tuple[str, str]] = []
         marker: dict[str, str] = {}
         while True:
@@ -93,8 +103,8 @@ class Multipart:
                         Bucket=self._bucket, Prefix=prefix, **marker
                     )
                 except self._client.exceptions.ClientError as error:
-                    # So rclone says that there is none (seen on 1.75).
-                    if code_of(error) == "NoSuchUpload":
+                    # NoSuchUpload is how rclone says that there is none (seen on 1.75).
+                    if code_of(error) == "NoSuchUpload" or unsupported(error):
                         return {}
                     raise
 
@@ -108,7 +118,10 @@ class Multipart:
             }
 
     def parts(self, key: str, upload_id: str) -> dict[int, tuple[int, str]] | None:
-        """Return size and ETag of each part of an open upload by number; None if it is gone."""
+        """Return size and ETag of each part of an open upload by number.
+
+        None if the upload is gone, or the store cannot or may not tell.
+        """
         found: dict[int, tuple[int, str]] = {}
         marker: dict[str, int] = {}
         while True:
@@ -119,7 +132,8 @@ class Multipart:
                         Bucket=self._bucket, Key=key, UploadId=upload_id, **marker
                     )
                 except self._client.exceptions.ClientError as error:
-                    if not_found(error) or code_of(error) == "NoSuchUpload":
+                    gone = not_found(error) or code_of(error) == "NoSuchUpload"
+                    if gone or unsupported(error) or refused(error):
                         return None
                     raise
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from backup_manager.errors import DumpInvalidError, VolumeError
+from backup_manager.store.parts import MAX_OBJECT_BYTES
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import FileState, volume_error
 
@@ -106,3 +107,13 @@ def utf8(name: str) -> str:
             fix="rename the schema or table, or choose other names by --output-filename-template",
         ) from None
     return name
+
+
+def check_size(name: str, size: int) -> None:
+    """Raise DumpInvalidError for a file that no store takes."""
+    if size > MAX_OBJECT_BYTES:
+        raise DumpInvalidError(
+            f"{name} has {size} bytes",
+            why="S3 takes no object above 5 TiB",
+            fix="split the files, for example by --dumpling-option=--filesize=256MiB",
+        )

@@ -5,37 +5,34 @@ memory but what is being sent.
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from backup_manager.errors import DumpInvalidError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
-from backup_manager.store.bigfile import BigFile
+from backup_manager.store.bigfile import BigFile, lost_too_often
 from backup_manager.store.client import Store
 from backup_manager.store.multipart import Multipart
-from backup_manager.store.parts import MAX_OBJECT_BYTES, MULTIPART_FROM_BYTES
-from backup_manager.store.sender import Sender, changed_after
-from backup_manager.store.source import FileChangedError, SourceFile, utf8
+from backup_manager.store.parts import MULTIPART_FROM_BYTES
+from backup_manager.store.sender import WORKERS, Sender, UploadGoneError, changed_after
+from backup_manager.store.source import FileChangedError, SourceFile, check_size, utf8
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import volume_error
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import PartRow
 
-# Threads beyond 16 do not help (measured against Ceph on two cores).
-WORKERS = 16
 # Few at a time: their parts are sent in parallel anyway, and each costs an open upload.
 _MAX_BIG = 4
 _PAGE = 64
 _JOIN_SECONDS = 3.0
+# How often one file is begun anew because its upload was aborted by others.
+_BEGINNINGS = 5
 
 
 class Uploader:
-    """Sends the files under ``root`` to keys under ``directory`` as the journal's queue has them.
-
-    ``patience``: seconds for which one part or small file is tried again on what may pass.
-    """
+    """Sends files under ``root`` to keys under ``directory`` as the journal's queue has them."""
 
     def __init__(
         self,
@@ -44,12 +41,12 @@ class Uploader:
         *,
         root: Path,
         directory: str,
-        patience: float,
         stop: Stop,
         report: Report,
     ) -> None:
         self._store = store
-        self.sender = Sender(store, patience=patience, stop=stop, report=report)
+        self.sender = Sender(store, stop=stop, report=report)
+        self._report = report
         self._multipart = Multipart(store)
         self._journal = journal
         self._root = root
@@ -58,6 +55,7 @@ class Uploader:
         self._page: deque[str] = deque()
         self._busy: dict[str, bool] = {}  # name -> it was closed again meanwhile
         self._parked: set[str] = set()
+        self._begun_anew: Counter[str] = Counter()
         self._big: list[BigFile] = []
         self._settled = False
         self._halted = False
@@ -91,6 +89,7 @@ class Uploader:
             self._settled = True
             self._parked.clear()
             self._work.notify_all()
+        self._store.patience.count()
 
     @property
     def idle(self) -> bool:
@@ -169,12 +168,7 @@ class Uploader:
         """Send a small file; return True for a big one, which stays open."""
         key = f"{self._directory}/{name}"
         size = source.state.bytes
-        if size > MAX_OBJECT_BYTES:
-            raise DumpInvalidError(
-                f"{name} has {size} bytes",
-                why="S3 takes no object above 5 TiB",
-                fix="split the files, for example by --dumpling-option=--filesize=256MiB",
-            )
+        check_size(name, size)
         row = self._journal.file(name)
         small = size < MULTIPART_FROM_BYTES
         known = row if row and row.etag and row.state and row.state.bytes == size else None
@@ -208,6 +202,8 @@ class Uploader:
                 self._send_read_part(big, *read)
         except FileChangedError:
             big.changed = True
+        except UploadGoneError:
+            big.gone = True
         with self._work:
             big.in_flight -= 1
             if not big.ended:
@@ -234,18 +230,23 @@ class Uploader:
 
     def _finish(self, big: BigFile) -> None:
         try:
-            if not big.changed:
+            if not big.changed and not big.gone:
                 etag = big.complete(self._multipart)
                 self._journal.end_upload(big.name)
                 self._confirm(big.name, big.source, big.sha256, etag)
                 return
         except FileChangedError:
             big.changed = True
+        except UploadGoneError:
+            big.gone = True
         finally:
             big.source.close()
         self._multipart.abort(big.key, big.upload_id)
         self._journal.end_upload(big.name)
-        self._again(big.name)
+        if big.changed:
+            self._again(big.name)
+        else:
+            self._anew(big)
 
     # What becomes of a file ----------------------------------------------------------------
 
@@ -266,6 +267,16 @@ class Uploader:
         with self._work:
             if not self._busy.pop(name) and not self._settled:
                 self._parked.add(name)
+
+    def _anew(self, big: BigFile) -> None:
+        """Leave a file on the queue whose upload the store has lost; not for ever."""
+        self._begun_anew[big.name] += 1
+        if self._begun_anew[big.name] >= _BEGINNINGS:
+            raise lost_too_often(self._store.settings.url(big.key), _BEGINNINGS)
+        self._report.info("the store has lost a multipart upload: it is begun anew", file=big.name)
+        with self._work:
+            del self._busy[big.name]
+            self._work.notify()
 
     def _expect(self, name: str, source: SourceFile) -> None:
         """After the dump has ended a file must be as it was recorded then."""

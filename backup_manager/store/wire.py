@@ -25,9 +25,6 @@ from botocore.utils import get_environ_proxies
 from backup_manager.store.faults import AnswerError
 
 _CONNECT_SECONDS = 10.0
-_READ_SECONDS = 60.0
-# Only how long one block of a body may take: a slow line is no stall.
-_SEND_SECONDS = 60.0
 _ERROR_BYTES = 64 << 10
 _CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
@@ -54,13 +51,15 @@ class _Signer(S3SigV4Auth):
 class _Connections:
     """All open connections, so that they can be cut from another thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._cut = False
 
     def opened(self, connection: Any) -> None:
-        connection.sock.settimeout(_SEND_SECONDS)
+        # For one block of a body, not for all of it: a slow line is no stall.
+        connection.sock.settimeout(self._timeout)
         with self._lock:
             if not self._cut:
                 self._open.add(connection)
@@ -94,14 +93,19 @@ class Wire:
         region: str,
         ca_bundle: str | None,
         connections: int,
+        timeout: float,
         headers: Mapping[str, str],
     ) -> None:
-        """``base_url`` ends where an object's key begins; ``headers`` go with every new object."""
+        """``base_url`` ends where an object's key begins; ``headers`` go with every new object.
+
+        ``timeout``: seconds for an answer, or for one block of a body to go out.
+        """
         self._base = urlsplit(base_url)
         self._credentials = credentials
         self._region = region
         self._headers = dict(headers)
-        self._connections = _Connections()
+        self._timeout = timeout
+        self._connections = _Connections(timeout)
         self._pool = self._open_pool(ca_bundle, connections)
 
     def _open_pool(self, ca_bundle: str | None, size: int) -> Any:
@@ -109,7 +113,9 @@ class Wire:
         options: dict[str, Any] = {
             "maxsize": size,
             "retries": False,
-            "timeout": urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+            "timeout": urllib3.Timeout(
+                connect=min(_CONNECT_SECONDS, self._timeout), read=self._timeout
+            ),
         }
         if self._base.scheme == "https":
             options["ca_certs"] = ca_bundle or get_cert_path(True)

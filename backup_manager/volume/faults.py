@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from backup_manager.errors import HeldError, VolumeError
-from backup_manager.volume.directory import full
+from backup_manager.volume.directory import ailing, full
+from backup_manager.volume.rows import DamagedRowError
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _REFUSED = {
@@ -29,6 +30,12 @@ def journal_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into a VolumeError, or a HeldError where another process is in it."""
     try:
         yield
+    except DamagedRowError as error:
+        raise VolumeError(
+            f"the journal {path} was damaged while it was in use",
+            why=str(error),
+            fix="check the volume's device, then run the command again: it begins anew",
+        ) from error
     except sqlite3.Error as error:
         if _code(error) in _BUSY:
             raise HeldError(
@@ -37,7 +44,11 @@ def journal_errors(path: Path) -> Iterator[None]:
             ) from error
         what = f"the journal {path} cannot be read or written"
         if _code(error) == sqlite3.SQLITE_FULL:
-            raise full(what) from error
+            raise full(what, where=path.parent) from error
+        if _code(error) in _REFUSED:
+            # SQLite tells neither a full volume (at a sync, or where it makes a file) nor one that
+            # is read-only, gone or broken from each other.
+            raise ailing(what, str(error), path.parent) from error
         raise VolumeError(
             what,
             why=str(error),

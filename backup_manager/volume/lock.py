@@ -1,10 +1,15 @@
-"""One lock for each identity: two runs of one backup cannot be on one volume at once."""
+"""One lock for each identity: two runs of one backup cannot be on one volume at once.
+
+A network file system may lose a lock whose holder was silent, and give it to another. So the holder
+signs the file, and looks again and again whether it is still its own signature that stands there.
+"""
 
 import errno
 import fcntl
 import json
 import os
 import time
+import uuid
 from pathlib import Path
 
 from backup_manager.errors import HeldError, VolumeError
@@ -14,6 +19,8 @@ from backup_manager.volume.directory import volume_error, volume_errors
 _POLL_SECONDS = 0.5
 _CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _HOLDER_BYTES = 4096
+_SIGNATURE = "signature"
+_LOOK_SECONDS = 1.0
 
 
 class IdentityLock:
@@ -22,6 +29,8 @@ class IdentityLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = -1
+        self._written = b""
+        self._looked_at = 0.0
 
     def acquire(self, holder: dict[str, str], *, timeout: float, stop: Stop) -> None:
         """Take the lock, waiting for up to ``timeout`` seconds.
@@ -33,7 +42,7 @@ class IdentityLock:
             if time.monotonic() >= give_up:
                 raise HeldError(
                     "another run of this backup holds the volume",
-                    why=f"the lock {self.path.name} is held by {self._holder()}",
+                    why=f"the lock {self.path.name} is held by {self.holder()}",
                     fix="let it end, or stop it; --lock-timeout says how long to wait",
                 )
             stop.wait(min(_POLL_SECONDS, max(0.0, give_up - time.monotonic())))
@@ -48,13 +57,14 @@ class IdentityLock:
         self._descriptor = descriptor
         # The holder before us unlinks the file while it still holds it: a lock on a file that is
         # no longer at this path protects nothing.
-        if not self.held():
+        if not self._in_place():
             self._close()
             return self.try_acquire(holder)
+        self._written = json.dumps({**holder, _SIGNATURE: uuid.uuid4().hex}).encode()
         try:
             with volume_errors(f"the lock {self.path} cannot be written"):
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+                os.pwrite(descriptor, self._written, 0)
         except VolumeError:
             self.release()
             raise
@@ -78,15 +88,43 @@ class IdentityLock:
         return True
 
     def held(self) -> bool:
-        """Tell whether the file that we hold is still the one at its path."""
+        """Tell whether the lock is still ours. Raises VolumeError where that cannot be told."""
         if self._descriptor < 0:
             return False
+        with volume_errors(f"the lock {self.path} cannot be read"):
+            return self._in_place() and self._signature() == self._written
+
+    def check(self) -> None:
+        """Raise HeldError if the lock was lost, VolumeError where that cannot be told."""
+        self._looked_at = time.monotonic()
+        if not self.held():
+            raise HeldError(
+                "the lock on the volume was lost",
+                why=f"{self.path.name} is now held by {self.holder()}",
+                fix="let the other run end; run this one again if it does not publish the backup",
+            )
+
+    def tick(self) -> None:
+        """Check at most once a second; to be called all the time."""
+        if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
+            self.check()
+
+    def _in_place(self) -> bool:
+        """Tell whether the file that we hold is still the one at its path."""
         try:
             there = self.path.stat()
         except FileNotFoundError:
             return False
         ours = os.fstat(self._descriptor)
         return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+
+    def _signature(self) -> bytes:
+        # Opened anew: with an open file a network file system may answer from its cache.
+        try:
+            with self.path.open("rb") as file:
+                return file.read(_HOLDER_BYTES)
+        except FileNotFoundError:
+            return b""
 
     def release(self) -> None:
         """Unlink the file while it is held, then let go."""
@@ -103,10 +141,11 @@ class IdentityLock:
         os.close(self._descriptor)
         self._descriptor = -1
 
-    def _holder(self) -> str:
+    def holder(self) -> str:
+        """Say who holds the lock, in the holder's own words."""
         try:
-            text = self.path.read_bytes()[:_HOLDER_BYTES]
-            holder = json.loads(text)
+            holder = json.loads(self._signature())
+            holder.pop(_SIGNATURE, None)
             return ", ".join(f"{key} {value}" for key, value in holder.items())
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, RecursionError, AttributeError, TypeError):
             return "a run that left no name"

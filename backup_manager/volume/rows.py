@@ -1,31 +1,30 @@
-"""The journal's tables and the rows that are read from them."""
+"""The journal's rows as they are read, each proved by its checksum.
 
+SQLite finds a damaged structure; a flipped bit inside a value is found by the checksum only.
+"""
+
+import zlib
 from dataclasses import dataclass, field
+from typing import Any
 
 from backup_manager.volume.directory import FileState
 
-SCHEMA = """
-CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE files (
-    id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    inode INTEGER, bytes INTEGER, mtime_ns INTEGER, ctime_ns INTEGER,
-    read_ns INTEGER,
-    sha256 TEXT, etag TEXT,
-    confirmed INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX waiting ON files (id) WHERE confirmed = 0;
-CREATE TABLE uploads (
-    name TEXT PRIMARY KEY, upload_id TEXT NOT NULL, part_bytes INTEGER NOT NULL,
-    inode INTEGER NOT NULL, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-    ctime_ns INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE parts (
-    upload_id TEXT NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, etag TEXT NOT NULL,
-    PRIMARY KEY (upload_id, number)
-) WITHOUT ROWID;
-"""
+
+class DamagedRowError(Exception):
+    """A row is not what was written."""
+
+
+def checksum(*values: Any) -> int:
+    """Return the CRC-32 of a row's columns; it finds every burst of damage up to 32 bits."""
+    return zlib.crc32(repr(values).encode())
+
+
+def intact(row: tuple[Any, ...], columns: int) -> tuple[Any, ...]:
+    """Return the row's first ``columns``; raise DamagedRowError where the next is not their sum."""
+    values = row[:columns]
+    if checksum(*values) != row[columns]:
+        raise DamagedRowError("a row's checksum does not fit")
+    return values
 
 
 @dataclass(frozen=True)
@@ -60,18 +59,8 @@ class PartRow:
     etag: str
 
 
-SELECT_FILES = (
-    "SELECT name, inode, bytes, mtime_ns, ctime_ns, read_ns, sha256, etag, confirmed, id FROM files"
-)
-# Every column of every table, by name.
-READ_ALL = (
-    SELECT_FILES,
-    "SELECT name, upload_id, part_bytes, inode, bytes, mtime_ns, ctime_ns FROM uploads",
-    "SELECT upload_id, number, bytes, sha256, etag FROM parts",
-)
-
-
-def file_row(row: tuple[str, int, int, int, int, int, str, str, int, int]) -> FileRow:
-    """Read one row of SELECT_FILES."""
-    state = FileState(*row[1:5]) if row[1] is not None else None
-    return FileRow(row[0], state, row[5] or 0, row[6], row[7], bool(row[8]), row[9])
+def file_row(row: tuple[Any, ...]) -> FileRow:
+    """Read one row of SELECT_FILES. Raises DamagedRowError."""
+    name, inode, size, mtime, ctime, read_ns, sha256, etag, confirmed = intact(row, 9)
+    state = FileState(inode, size, mtime, ctime) if inode is not None else None
+    return FileRow(name, state, read_ns or 0, sha256, etag, bool(confirmed), row[-1])

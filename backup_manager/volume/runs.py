@@ -17,7 +17,8 @@ from typing import Any
 
 from backup_manager.canonical import canonical, timestamp
 from backup_manager.volume.directory import remove_tree, sync_directory, volume_errors
-from backup_manager.volume.journal import DamagedJournalError, Journal
+from backup_manager.volume.journal import Journal
+from backup_manager.volume.journal_file import DamagedJournalError
 
 _NAME = re.compile(r"([0-9a-f]{16})\.(backup-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ-([0-9a-f]{8}))")
 _JOURNAL = "journal.sqlite"
@@ -135,6 +136,11 @@ class Run:
     def dumped(self) -> bool:
         """Whether Dumpling has ended well and every file's final state is in the journal."""
         return self.journal.fact("dumped") is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the finished dump's files are still in the journal, all and as they were."""
+        return self.journal.fact("digest") == self.journal.digest()
 
     @property
     def record(self) -> bytes | None:

@@ -11,6 +11,7 @@ import pytest
 
 from backup_manager.errors import BackupError, DumpInvalidError, Reason, StoreError, VolumeError
 from backup_manager.store.faults import AnswerError
+from backup_manager.store.retries import Patience
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import PartRow
 from tests.s3_proxy import S3Proxy, operation
@@ -409,7 +410,7 @@ def test_what_does_not_pass_is_not_tried_again(
 
 
 def test_patience_ends(engine: Engine, put: Hook) -> None:
-    engine.uploader.sender.patience = 0
+    engine.store.patience = Patience(0)
     put.before = failing(AnswerError(503, "SlowDown", ""), times=99)
     engine.start()
     engine.offer("file", b"x")

@@ -210,6 +210,7 @@ def plain(port: int, credentials: Credentials = KEYS) -> Wire:
         region="us-east-1",
         ca_bundle=None,
         connections=2,
+        timeout=60.0,
         headers={"x-amz-acl": "private"},
     )
 
@@ -290,6 +291,7 @@ def test_an_http_proxy_is_told_the_whole_address(
         region="us-east-1",
         ca_bundle=None,
         connections=2,
+        timeout=60.0,
         headers={},
     )
     assert "abc" == wire.put("a b/ü", body(b"data"))
