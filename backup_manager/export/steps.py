@@ -30,9 +30,6 @@ from backup_manager.volume import directory
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
 
-# A failed run is not kept waiting for long by a store that is away: the next one clears up.
-UNDO_SECONDS = 60.0
-
 
 def check_volume(job: Job) -> None:
     """Prove that the volume can be written. Raises VolumeError."""
@@ -125,7 +122,6 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
 
 def _undo(job: Job, store: Store, run: Run) -> None:
     """Leave nothing in the store, and on the volume only what Dumpling had written."""
-    store.patience = Patience(UNDO_SECONDS)
     try:
         undo(store, run.directory, run.journal.uploads())
     except StoreError as error:
@@ -142,9 +138,8 @@ def _undo(job: Job, store: Store, run: Run) -> None:
 @contextmanager
 def sending(job: Job, store: Store, run: Run, lock: IdentityLock) -> Iterator[Beside]:
     """Have the upload engine at work, and the progress shown, until the end of the block."""
-    store.patience = Patience(job.settings["stall_timeout"], held=not run.dumped)
     uploader = Uploader(
-        store,
+        store.patient(Patience(job.settings["stall_timeout"], held=not run.dumped)),
         run.journal,
         root=run.place.dump,
         directory=run.directory,
@@ -236,7 +231,12 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     """
     abort_strays(store, run.directory, job.report)
     publisher = Publisher(
-        store, run.journal, directory=run.directory, stop=job.stop, report=job.report
+        # Everything is there already: a store that is away is worth waiting for.
+        store.patient(Patience(job.settings["stall_timeout"])),
+        run.journal,
+        directory=run.directory,
+        stop=job.stop,
+        report=job.report,
     )
     publisher.send_metadata(beside.uploader.sender, run.place.dump)
     sha256, manifest_bytes, etag = publisher.send_manifest(

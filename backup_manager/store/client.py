@@ -1,8 +1,6 @@
 """Access to one bucket: credentials, addressing, and every call but the two hot ones."""
 
-import base64
 import copy
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from backup_manager.errors import Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store import credentials
+from backup_manager.store.content_md5 import add_content_md5
 from backup_manager.store.faults import FAULTS, explain, needed, not_found
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.retries import Judge, Patience
@@ -96,6 +95,12 @@ class Store:
         other._stop = Stop()  # noqa: SLF001 - a copy of our own class
         return other
 
+    def patient(self, patience: Patience) -> "Store":
+        """Return the same store for calls that have another patience."""
+        other = copy.copy(self)
+        other.patience = patience
+        return other
+
     def elsewhere(self, settings: StoreSettings) -> "Store":
         """Open another bucket in the same way."""
         return Store(
@@ -136,7 +141,7 @@ class Store:
             config=config,
         )
         # boto3 1.36 and later leaves it out, and some stores insist on it (barman#1124).
-        client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+        client.meta.events.register("before-sign.s3.DeleteObjects", add_content_md5)
         return client
 
     def wire(self) -> Wire:
@@ -175,7 +180,13 @@ class Store:
             before_sleep=self._say,
             reraise=True,
         )
-        return retrying(lambda: bounded(self._stop, call))
+        return retrying(lambda: bounded(self._stop, self._unless_ended(call)))
+
+    def _unless_ended(self, call: Callable[[], _T]) -> Callable[[], _T]:
+        if self.patience.ended:
+            # What is begun now would be left behind by the undoing that is under way.
+            raise ConnectionAbortedError("the run is ending")
+        return call
 
     def _say(self, state: RetryCallState) -> None:
         self.last_fault = state.outcome.exception() if state.outcome else None
@@ -281,9 +292,3 @@ class Store:
 
 def _given(**values: str | None) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
-
-
-def _add_content_md5(request: Any, **_kwargs: Any) -> None:
-    body = request.body if isinstance(request.body, bytes) else request.body.encode()
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
-    request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -24,6 +24,7 @@ class Patience:
 
     def __init__(self, seconds: float, *, held: bool = False) -> None:
         self.seconds = seconds
+        self.ended = False
         self._since = math.inf if held else -math.inf
 
     def count(self) -> None:
@@ -31,9 +32,13 @@ class Patience:
         if self._since == math.inf:
             self._since = time.monotonic()
 
+    def end(self) -> None:
+        """Nothing is tried again from now on, nor begun."""
+        self.ended = True
+
     def over(self, since: float) -> bool:
         """Tell whether what has failed ``since`` then (time.monotonic) has had its time."""
-        return time.monotonic() - max(since, self._since) >= self.seconds
+        return self.ended or time.monotonic() - max(since, self._since) >= self.seconds
 
 
 class Judge:

@@ -27,8 +27,7 @@ from backup_manager.volume.rows import PartRow
 _MAX_BIG = 4
 _PAGE = 64
 _JOIN_SECONDS = 3.0
-# How often one file is begun anew because its upload was aborted by others.
-_BEGINNINGS = 5
+_BEGINNINGS = 5  # of one file whose uploads others abort
 
 
 class Uploader:
@@ -107,6 +106,7 @@ class Uploader:
         with self._work:
             self._halted = True
             self._work.notify_all()
+        self._store.patience.end()
         self.sender.end()
         for thread in self._threads:
             if thread.ident:
