@@ -23,8 +23,6 @@ def main() -> None:
 def _settle_stderr() -> None:
     if sys.stderr is None:
         return  # it was closed from the beginning
-    if sys.stderr is None:
-        return  # it was closed from the beginning
     try:
         sys.stderr.flush()
     except (OSError, ValueError):

@@ -89,6 +89,8 @@ def install() -> Stop:
     watching = threading.Thread(target=_watch, args=(stop, reader, handled), daemon=True)
     watching.name = "signals"
     watching.start()
+    # entrypoint.sh has blocked them till here.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
     return stop
 
 

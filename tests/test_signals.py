@@ -243,6 +243,18 @@ sys.exit(run(["export", "--bucket=abc"], stop))
     assert (143, "Terminated", 143) == (child.returncode, facts["reason"], facts["exit_code"])
 
 
+def test_a_signal_before_python_itself_is_there() -> None:
+    """PID 1 would lose it, but for the entrypoint, which blocks it till the handler stands."""
+    argv = ["env", "--block-signal=TERM", "sh", "-c", 'kill -TERM $$; exec "$@"', "sh"]
+    command = [sys.executable, "-m", "backup_manager", "export", "--bucket=abc"]
+    with subprocess.Popen(
+        [*namespace(), *argv, *command], stdout=subprocess.PIPE, encoding="utf-8"
+    ) as child:
+        out, _ = child.communicate(timeout=60)
+    facts = json.loads(out.splitlines()[-1])
+    assert (143, "Terminated") == (child.returncode, facts["reason"])
+
+
 # Stop itself -------------------------------------------------------------------------------
 
 
