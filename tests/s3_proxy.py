@@ -1,25 +1,32 @@
-"""An HTTP proxy before an S3 server: counts, holds, refuses and loses what it is told to."""
+"""An HTTP proxy before an S3 server: counts, holds, refuses, changes and loses as it is told."""
 
 import http.client
+import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-_BLOCK = 256 << 10
+DATA_OPERATIONS = {"PutObject", "UploadPart"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came in; ``target`` is path and query."""
+    """One request as it came in; ``target`` is path and query.
+
+    ``at_once``: the requests with data that were under way at its arrival, itself included.
+    """
 
     method: str
     target: str
     length: int
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    at_once: int = field(default=0, compare=False)
 
     @property
     def operation(self) -> str:
@@ -42,6 +49,22 @@ class Request:
         return names_plain.get(self.method, "DeleteObject")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the client is told; ``claimed``: the length that it is told, where that is not true."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    claimed: int | None = None
+
+    @classmethod
+    def error(cls, code: str, status: int) -> "Answer":
+        """An error as S3 words it."""
+        text = f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>"
+        return cls(status, text.encode(), {"Content-Type": "application/xml"})
+
+
 Chooser = Callable[[Request], bool]
 
 
@@ -55,10 +78,11 @@ class Trouble:
     """What is done to the requests that ``chooser`` picks, ``times`` in all."""
 
     chooser: Chooser
-    kind: str  # refuse, lose, hold; or drop, once it was forgotten
+    kind: str  # answer, change, lose, hold; or drop, once it was forgotten
     times: int = 1
-    status: int = 503
-    code: str = "SlowDown"
+    answer: Callable[[Request], Answer] | None = None  # in place of the server's
+    before: Callable[[Request], object] | None = None  # called before it is forwarded
+    change: Callable[[Answer], Answer] | None = None  # made of the server's
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -72,13 +96,15 @@ class S3Proxy:
         self._troubles: list[Trouble] = []
         self.requests: list[Request] = []
         self.accepted: list[Request] = []  # answered 200 by the server
+        self.cut: list[Request] = []  # whose bodies did not come whole
+        self.pause = 0.0  # seconds that each answer to data takes longer
+        self._data_under_way = 0
         proxy = self
 
         class Handler(_Handler):
             owner = proxy
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server: ThreadingHTTPServer = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
@@ -100,7 +126,26 @@ class S3Proxy:
         self, chooser: Chooser, *, times: int = 1, status: int = 503, code: str = "SlowDown"
     ) -> Trouble:
         """Answer with an error, the body read, nothing forwarded."""
-        return self._add(Trouble(chooser, "refuse", times, status, code))
+        return self.answer(chooser, Answer.error(code, status), times=times)
+
+    def answer(
+        self, chooser: Chooser, answer: Answer | Callable[[Request], Answer], *, times: int = 1
+    ) -> Trouble:
+        """Answer so, the body read, nothing forwarded."""
+        make = (lambda _: answer) if isinstance(answer, Answer) else answer
+        return self._add(Trouble(chooser, "answer", times, answer=make))
+
+    def before(
+        self, chooser: Chooser, call: Callable[[Request], object], *, times: int = 1
+    ) -> Trouble:
+        """Call this before it is forwarded."""
+        return self._add(Trouble(chooser, "change", times, before=call))
+
+    def change(
+        self, chooser: Chooser, change: Callable[[Answer], Answer], *, times: int = 1
+    ) -> Trouble:
+        """Forward, and make another answer of the server's."""
+        return self._add(Trouble(chooser, "change", times, change=change))
 
     def lose(self, chooser: Chooser, *, times: int = 1) -> Trouble:
         """Forward, then cut the connection in place of the answer."""
@@ -136,7 +181,17 @@ class S3Proxy:
             if request.operation in {"PutObject", "UploadPart"}
         )
 
+    def take(self, method: str, target: str, headers: Mapping[str, str]) -> Request:
+        """A request has come in."""
+        named = {name.lower(): value for name, value in headers.items()}
+        request = Request(method, target, int(named.get("content-length") or 0), named)
+        with self._lock:
+            if request.operation in DATA_OPERATIONS:
+                self._data_under_way += 1
+            return replace(request, at_once=self._data_under_way)
+
     def trouble_for(self, request: Request) -> Trouble | None:
+        """Write a request down, and say what is to be done to it."""
         with self._lock:
             self.requests.append(request)
             for trouble in self._troubles:
@@ -145,8 +200,25 @@ class S3Proxy:
                     return trouble
         return None
 
+    def answered(self, request: Request) -> None:
+        """A request is over."""
+        if request.operation in DATA_OPERATIONS:
+            with self._lock:
+                self._data_under_way -= 1
+
     def connect(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self._target, timeout=60)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # More clients than these at once would wait a second for the kernel to ask again.
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of connections that broke: many tests break them."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -157,23 +229,47 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the tests ask ``requests``."""
 
     def _handle(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        request = Request(self.command, self.path, length)
-        trouble = self.owner.trouble_for(request)
-        body = self.rfile.read(length)
-        if len(body) < length:
+        request = self.owner.take(self.command, self.path, dict(self.headers))
+        trouble = None
+        try:
+            trouble = self.owner.trouble_for(request)
+            answer = self._serve(request, trouble)
+        finally:
+            # Before the answer: the client's next request may come sooner than we go on.
+            self.owner.answered(request)
+        if answer is None:
             self.close_connection = True
-            return
+        else:
+            self._answer(answer)
+        if trouble:
+            trouble.reached.set()
+
+    def _serve(self, request: Request, trouble: Trouble | None) -> Answer | None:
+        """What to answer; None: nothing, and the connection is closed."""
+        body = b""
+        with suppress(ConnectionError):
+            body = self.rfile.read(request.length)
+        if len(body) < request.length:
+            self.owner.cut.append(request)
+            return None
         if trouble and trouble.kind == "hold":
             trouble.reached.set()
             trouble.released.wait()
         if trouble and trouble.kind == "drop":
-            self.close_connection = True
-            return
-        if trouble and trouble.kind == "refuse":
-            self._refuse(trouble)
-            trouble.reached.set()
-            return
+            return None
+        if trouble and trouble.answer:
+            answer = trouble.answer(request)
+        else:
+            if trouble and trouble.before:
+                trouble.before(request)
+            answer = self._forward(request, body)
+            if trouble and trouble.change:
+                answer = trouble.change(answer)
+        if request.operation in DATA_OPERATIONS:
+            time.sleep(self.owner.pause)
+        return None if trouble and trouble.kind == "lose" else answer
+
+    def _forward(self, request: Request, body: bytes) -> Answer:
         connection = self.owner.connect()
         try:
             connection.request(self.command, self.path, body=body, headers=dict(self.headers))
@@ -183,29 +279,22 @@ class _Handler(BaseHTTPRequestHandler):
             connection.close()
         if answer.status == http.client.OK:
             self.owner.accepted.append(request)
-        if trouble and trouble.kind == "lose":
-            trouble.reached.set()
-            self.close_connection = True
-            return
-        self.send_response_only(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in {"connection", "transfer-encoding", "content-length"}:
-                self.send_header(name, value)
-        size = answer.getheader("Content-Length") if self.command == "HEAD" else len(data)
-        self.send_header("Content-Length", str(size or 0))
-        self.end_headers()
-        if self.command != "HEAD":
-            # Whoever asked may have been killed meanwhile.
-            with suppress(ConnectionError):
-                self.wfile.write(data)
+        claimed = int(answer.getheader("Content-Length") or 0) if self.command == "HEAD" else None
+        own = {"connection", "transfer-encoding", "content-length"}
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in own}
+        return Answer(answer.status, data, headers, claimed)
 
-    def _refuse(self, trouble: Trouble) -> None:
-        text = f"<?xml version='1.0'?><Error><Code>{trouble.code}</Code></Error>".encode()
-        self.send_response_only(trouble.status)
-        self.send_header("Content-Type", "application/xml")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(text)
+    def _answer(self, answer: Answer) -> None:
+        size = len(answer.body) if answer.claimed is None else answer.claimed
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(size))
+        # Whoever asked may have been killed meanwhile.
+        with suppress(ConnectionError):
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
+                self.close_connection |= size != len(answer.body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815 - the base class's names

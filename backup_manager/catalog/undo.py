@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from backup_manager.errors import StoreError
 from backup_manager.report import Report
 from backup_manager.store.client import Store
+from backup_manager.store.faults import refused
 from backup_manager.store.multipart import Multipart
 
 
@@ -18,11 +19,14 @@ def undo(store: Store, directory: str, uploads: Iterable[tuple[str, str]]) -> No
     prefix = f"{directory}/"
     failure: StoreError | None = None
     try:
-        known = {(f"{prefix}{name}", upload_id) for name, upload_id in uploads}
-        for key, upload_id in sorted(known.union(multipart.uploads(prefix))):
+        for name, upload_id in uploads:
+            multipart.abort(f"{prefix}{name}", upload_id)
+        for key, upload_id in multipart.uploads(prefix):
             multipart.abort(key, upload_id)
     except StoreError as error:
-        failure = error  # no reason to leave the objects too
+        # No reason to leave the objects too. And who may not list uploads could never be done.
+        cause = error.__cause__
+        failure = None if cause and refused(cause) else error
     try:
         store.delete(item.key for item in store.objects(prefix))
     except StoreError:

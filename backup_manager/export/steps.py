@@ -87,7 +87,13 @@ def reach_store(job: Job) -> Store:
         connections=WORKERS,
         timeout=job.settings["store_timeout"],
     )
-    probe.prove(store, run_id=job.identity, stop=job.stop, report=job.report)
+    probe.prove(
+        store,
+        run_id=job.identity,
+        stop=job.stop,
+        report=job.report,
+        seconds=job.settings["stall_timeout"],
+    )
     return store
 
 

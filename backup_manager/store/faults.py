@@ -85,8 +85,9 @@ _ACTIONS = (
 class AnswerError(Exception):
     """The store's answer to a hot call was an error."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, content_type: str = "") -> None:
         super().__init__(f"{code}: {message}" if message else code)
+        self.content_type = content_type
         self.status = status
         self.code = code
         self.message = message
@@ -154,6 +155,13 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
     """Make a StoreError of a fault: ``doing`` what, at ``where``."""
     what = f"{where}: cannot {doing}"
     code = code_of(error)
+    if _foreign(error):
+        return StoreError(
+            what,
+            why="the answer is none of an S3 store",
+            fix="check that --endpoint is an S3 store, with no proxy that answers in its place",
+            reason=reason,
+        )
     if code or status_of(error):
         return StoreError(what, why=_words(error), fix=_fix(code, error), reason=reason)
     if isinstance(error, NoCredentialsError):
@@ -167,19 +175,22 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
             fix="set AWS_CA_BUNDLE to the file with the CA's certificate",
             reason=reason,
         )
-    if isinstance(error, ResponseParserError):
-        return StoreError(
-            what,
-            why="the answer is none of an S3 store",
-            fix="check that --endpoint is an S3 store, with no proxy that answers in its place",
-            reason=reason,
-        )
     return StoreError(
         what,
         why=_short(error),
         fix="check --endpoint, its port, the network, and that the store is up",
         reason=reason,
     )
+
+
+def _foreign(error: BaseException) -> bool:
+    """Tell whether a web page, or what can be read by nobody, came in place of an answer."""
+    if isinstance(error, ClientError):
+        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return "html" in str(headers.get("content-type", ""))
+    if isinstance(error, AnswerError):
+        return "html" in error.content_type
+    return isinstance(error, ResponseParserError)
 
 
 def needed(answer: Mapping[str, Any], name: str) -> Any:

@@ -6,7 +6,14 @@ from typing import Any
 
 from backup_manager.errors import Reason
 from backup_manager.store.client import Store
-from backup_manager.store.faults import code_of, needed, not_found, refused, unsupported
+from backup_manager.store.faults import (
+    code_of,
+    needed,
+    not_found,
+    passing,
+    refused,
+    unsupported,
+)
 from backup_manager.store.sender import UploadGoneError
 
 _MD5 = re.compile("[0-9a-f]{32}")
@@ -58,12 +65,29 @@ class Multipart:
                 # Ceph 16 leaves it empty, except in the answer to a second attempt (seen).
                 if etag := str(answer.get("ETag") or "").strip('"'):
                     return etag
-            except self._client.exceptions.NoSuchUpload as error:
+            except self._client.exceptions.ClientError as error:
+                if not self._says_gone(error, key, upload_id):
+                    raise
                 if self._etag(key) != etag_of_parts(etags):
                     raise UploadGoneError from error
             return etag_of_parts(etags) or self._etag(key)
 
         return self._store.call(f"complete the multipart upload of {key}", complete, Reason.UPLOAD)
+
+    def _says_gone(self, error: Exception, key: str, upload_id: str) -> bool:
+        """Tell whether an error of CompleteMultipartUpload means that there is no such upload.
+
+        Ceph 16 answers 500, "already in progress", for ever (seen); ListParts has it right.
+        """
+        if code_of(error) == "NoSuchUpload":
+            return True
+        if not passing(error):
+            return False
+        try:
+            self._client.list_parts(Bucket=self._bucket, Key=key, UploadId=upload_id, MaxParts=1)
+        except self._client.exceptions.ClientError as answer:
+            return not_found(answer) or code_of(answer) == "NoSuchUpload"
+        return False
 
     def _etag(self, key: str) -> str:
         """Ask for an object's ETag; an empty string if there is none."""

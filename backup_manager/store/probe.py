@@ -14,21 +14,22 @@ GIVE_UP_SECONDS = 60.0
 _TEXT = b"backup-manager was here to see whether it can write; this may be deleted.\n"
 
 
-def prove(store: Store, *, run_id: str, stop: Stop, report: Report) -> None:
-    """List, write and delete a probe under the prefix; takes at most 60 s.
+def prove(store: Store, *, run_id: str, stop: Stop, report: Report, seconds: float) -> None:
+    """List, write and delete a probe under the prefix; takes at most ``seconds``, and 60 s.
 
     Raises StoreError (exit 7). Where only the delete is refused, a warning names what stays.
     """
     key = store.settings.key(f".backup-manager-probe-{run_id}")
+    seconds = min(seconds, GIVE_UP_SECONDS)
     try:
-        bounded(stop, lambda: _list_and_write(store, key), seconds=GIVE_UP_SECONDS)
+        bounded(stop, lambda: _list_and_write(store, key), seconds=seconds)
     except TimeoutError as error:
         if store.last_fault:
             url = store.settings.url("")
             raise explain(store.last_fault, "use it", url, Reason.STORE) from error
         raise StoreError(
             f"{store.settings.url('')}: the store does not answer",
-            why=f"nothing within {GIVE_UP_SECONDS:.0f} s",
+            why=f"nothing within {seconds:.0f} s",
             fix="check --endpoint, its port and the network",
         ) from error
     try:

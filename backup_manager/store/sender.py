@@ -36,7 +36,6 @@ class Sender:
     def __init__(self, store: Store, *, stop: Stop, report: Report) -> None:
         self.wire = store.wire()
         self.bytes_sent = 0
-        self.last_fault: Exception | None = None
         self._throttle = Throttle(WORKERS, report)
         self._sent_at = time.monotonic()
         self._store = store
@@ -68,6 +67,11 @@ class Sender:
             raise changed_after(path.name) from None
         except OSError as error:
             raise volume_error(f"{path} cannot be read", error) from error
+
+    @property
+    def last_fault(self) -> BaseException | None:
+        """What the store answered last to something that is tried again."""
+        return self._store.last_fault
 
     def end(self) -> None:
         """Cut what is under way; nothing is tried again."""
@@ -121,7 +125,7 @@ class Sender:
 
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self.last_fault = error if isinstance(error, Exception) else None
+        self._store.last_fault = error
         self._report.debug("sending is tried again", attempt=state.attempt_number, why=str(error))
 
 

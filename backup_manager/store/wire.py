@@ -161,15 +161,16 @@ class Wire:
             preload_content=False,
         )
         text = answer.read(_ERROR_BYTES)
+        kind = str(answer.headers.get("Content-Type", ""))
         if answer.status != _HTTP_OK:
             # The store may not have read the whole body: nothing more can go over this connection.
             answer.close()
-            raise _answer_error(answer.status, text)
+            raise _answer_error(answer.status, text, kind)
         answer.release_conn()
         etag = str(answer.headers.get("ETag", ""))
         # An answer that was cut in its headers is taken for a whole one by http.client.
         if (etag.startswith('"') and not etag.endswith('"', 1)) or not etag.strip('"'):
-            raise AnswerError(answer.status, "NoETag", "the answer has no ETag")
+            raise AnswerError(answer.status, "NoETag", "the answer has no ETag", kind)
         return etag.strip('"')
 
     def _sign(self, target: str, body: Body, headers: Mapping[str, str]) -> dict[str, str]:
@@ -197,10 +198,11 @@ def _tracked(base: Any, connections: _Connections) -> Any:
     return Tracked
 
 
-def _answer_error(status: int, text: bytes) -> AnswerError:
+def _answer_error(status: int, text: bytes, kind: str) -> AnswerError:
     code, message = _CODE.search(text), _MESSAGE.search(text)
     return AnswerError(
         status,
         code[1].decode(errors="replace") if code else str(status),
         message[1].decode(errors="replace") if message else "",
+        kind,
     )

@@ -10,6 +10,7 @@ from .s3 import S3Server
 from .seaweedfs import SeaweedFS
 from .sql import GC_COMMENT, GC_NAME, GC_VALUE, SEED_GRANTS, Database
 from .tidb import ExternalTiDB, database, external_tidb
+from .toxiproxy import Line, Toxiproxy, find_go
 
 __all__ = [
     "GC_COMMENT",
@@ -20,14 +21,17 @@ __all__ = [
     "Certificates",
     "Database",
     "ExternalTiDB",
+    "Line",
     "MariaDB",
     "Process",
     "Rclone",
     "S3Server",
     "SeaweedFS",
     "ServerError",
+    "Toxiproxy",
     "database",
     "external_tidb",
+    "find_go",
     "free_port",
     "missing",
     "program",

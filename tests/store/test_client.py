@@ -415,7 +415,7 @@ def test_the_etag_of_parts() -> None:
 def prove(store: Store, stop: Stop | None = None) -> list[str]:
     """Try the store; return the warnings."""
     report = new_report()
-    probe.prove(store, run_id="0123", stop=stop or Impatient(), report=report)
+    probe.prove(store, run_id="0123", stop=stop or Impatient(), report=report, seconds=60)
     return report.summary.warnings
 
 
