@@ -1,12 +1,16 @@
 """Undoing an unpublished backup in the store: its open multipart uploads and its objects."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 
 from backup_manager.errors import StoreError
 from backup_manager.report import Report
 from backup_manager.store.client import Store
 from backup_manager.store.faults import refused
 from backup_manager.store.multipart import Multipart
+
+_PASSES = 5
+_PAUSE_SECONDS = 0.3
 
 
 def undo(store: Store, directory: str, uploads: Iterable[tuple[str, str]]) -> None:
@@ -15,26 +19,52 @@ def undo(store: Store, directory: str, uploads: Iterable[tuple[str, str]]) -> No
     Only for a directory that a journal names as ours and that has no record. ``uploads`` are those
     that the journal knows (file and upload id): not every store lists them. Raises StoreError.
     """
+    known = [(f"{directory}/{name}", upload_id) for name, upload_id in uploads]
+    for _ in range(_PASSES):
+        if not _pass(store, f"{directory}/", known):
+            return
+        # A store goes on with a request whose sender was cut off or killed: it is looked at again.
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _pass(store: Store, prefix: str, known: list[tuple[str, str]]) -> int:
+    """Remove what is there; return how much it was."""
     multipart = Multipart(store)
-    prefix = f"{directory}/"
+    found = 0
     failure: StoreError | None = None
     try:
-        for name, upload_id in uploads:
-            multipart.abort(f"{prefix}{name}", upload_id)
+        while known:
+            multipart.abort(*known.pop())
+            found += 1
         for key, upload_id in multipart.uploads(prefix):
             multipart.abort(key, upload_id)
+            found += 1
     except StoreError as error:
         # No reason to leave the objects too. And who may not list uploads could never be done.
         cause = error.__cause__
         failure = None if cause and refused(cause) else error
-    try:
-        store.delete(item.key for item in store.objects(prefix))
-    except StoreError:
-        # Some stores know no bulk delete, or want another checksum for it.
-        for item in store.objects(prefix):
-            store.delete_one(item.key)
+    found += _delete_all(store, prefix)
     if failure:
         raise failure
+    return found
+
+
+def _delete_all(store: Store, prefix: str) -> int:
+    found = 0
+
+    def keys() -> Iterator[str]:
+        nonlocal found
+        for item in store.objects(prefix):
+            found += 1
+            yield item.key
+
+    try:
+        store.delete(keys())
+    except StoreError:
+        # Some stores know no bulk delete, or want another checksum for it.
+        for key in keys():
+            store.delete_one(key)
+    return found
 
 
 def abort_strays(store: Store, directory: str, report: Report) -> None:

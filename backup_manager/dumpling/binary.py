@@ -27,6 +27,7 @@ _ESSENTIAL = frozenset(
 )
 # A line of pflag's FlagUsages: "  -r, --rows uint   text"; a boolean has no type word.
 _HELP_LINE = re.compile(r"^ {2,8}(?:-(\w), +)?--([A-Za-z0-9][\w.-]*)(?: (\S+))?(?: {2,}.*)?$")
+_PASSWORD_VARIABLE = re.compile(r"\bMYSQL_PWD\b")
 _OWN_NAME = re.compile(r"(?i)\bdumpling\b")
 _VERSION_LINE = re.compile(r"(?im)^Release version:\s*(\S+)")
 # Names of variables that hold secrets, whatever their value.
@@ -87,11 +88,15 @@ HIDDEN_FLAGS = (
 
 @dataclass(frozen=True)
 class Binary:
-    """A Dumpling that answered: its absolute path, version, and options by long name."""
+    """A Dumpling that answered: its absolute path, version, and options by long name.
+
+    ``password_by_environment``: its help names MYSQL_PWD (pingcap/tidb#70907).
+    """
 
     path: Path
     version: str
     flags: Mapping[str, Flag]
+    password_by_environment: bool = False
 
 
 def find(setting: str | None, env: Mapping[str, str] | None = None) -> Binary:
@@ -113,7 +118,8 @@ def find(setting: str | None, env: Mapping[str, str] | None = None) -> Binary:
         # A build whose help is laid out in another way: it has what every version has.
         flags = {flag.name: flag for flag in COMMON_FLAGS} | flags
     found = _VERSION_LINE.search(_ask(path, "--version", env))
-    return Binary(path, found.group(1)[:100] if found else "unknown", flags)
+    version = found.group(1)[:100] if found else "unknown"
+    return Binary(path, version, flags, bool(_PASSWORD_VARIABLE.search(text)))
 
 
 def parse_help(text: str) -> dict[str, Flag]:
@@ -162,6 +168,12 @@ def _checked(path: Path) -> Path:
     if not path.exists():
         raise _unusable(f"Dumpling is missing: there is no {path}")
     if not os.access(path, os.X_OK):
+        if os.statvfs(path).f_flag & os.ST_NOEXEC:
+            raise _unusable(
+                f"{path} cannot be run",
+                "the volume that it lies on is mounted noexec",
+                "copy Dumpling to another volume, or mount this one without noexec",
+            )
         raise _unusable(f"{path} is not executable", fix=f"chmod 755 {path}")
     return path
 

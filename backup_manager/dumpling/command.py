@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from backup_manager.database.source import Source
 from backup_manager.dumpling.binary import Binary
@@ -15,6 +15,8 @@ from backup_manager.errors import UsageError
 # argv, and so the password, under /debug/pprof/cmdline.
 STATUS_ADDRESS = "127.0.0.1:0"
 _PASSWORD = "--password="  # noqa: S105 - the option, not one
+_OUTPUT = "--output="
+_URL = "file://"
 _MASK = "***"
 
 
@@ -37,8 +39,8 @@ def command(
     """Return the argv; ``snapshot`` is the manager's own, None where there is none.
 
     The snapshot is left out where the user gave --consistency or --snapshot. The password is in
-    argv because Dumpling has no other way (pingcap/tidb#70907): show only ``public_argv``. Raises
-    UsageError for a value that cannot be passed.
+    argv where Dumpling has no other way (pingcap/tidb#70907): show only ``public_argv``. Where it
+    has one, it wants ``secret_environment``. Raises UsageError for a value that cannot be passed.
     """
     check_user(source.user)
     if "\0" in source.password or "\0" in source.user or "\0" in source.host:
@@ -49,7 +51,7 @@ def command(
         f"--port={source.port}",
         f"--user={source.user}",
     ]
-    if source.password:
+    if source.password and not binary.password_by_environment:
         argv.append(_PASSWORD + source.password)
     argv += [
         output_option(output),
@@ -64,6 +66,12 @@ def command(
     return argv + list(options.argv)
 
 
+def secret_environment(binary: Binary, source: Source) -> dict[str, str]:
+    """Return the variables for Dumpling that hold a secret: everybody may read an argv."""
+    by_environment = binary.password_by_environment and source.password
+    return {"MYSQL_PWD": source.password} if by_environment else {}
+
+
 def output_option(output: Path) -> str:
     """Return the option that names the directory; leftovers.py knows a Dumpling by it.
 
@@ -72,8 +80,19 @@ def output_option(output: Path) -> str:
     """
     path = str(output.absolute())
     if re.search(r"[%\x00-\x1f\x7f]", path):
-        path = "file://" + quote(os.fsencode(path))
-    return f"--output={path}"
+        path = _URL + quote(os.fsencode(path))
+    return _OUTPUT + path
+
+
+def output_of(argv: Sequence[str]) -> Path | None:
+    """Return the directory that ``output_option`` has put into an argv."""
+    for item in argv:
+        if item.startswith(_OUTPUT):
+            given = item.removeprefix(_OUTPUT)
+            if given.startswith(_URL):
+                given = os.fsdecode(unquote_to_bytes(given.removeprefix(_URL)))
+            return Path(given)
+    return None
 
 
 def public_argv(argv: Sequence[str]) -> list[str]:

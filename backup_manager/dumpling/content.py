@@ -11,8 +11,8 @@ from pathlib import Path
 
 from backup_manager.dumpling.metadata import METADATA
 from backup_manager.dumpling.rules import Literals, fold
-from backup_manager.errors import DumpInvalidError, Reason, VolumeError
-from backup_manager.volume.directory import is_full
+from backup_manager.errors import DumpInvalidError
+from backup_manager.volume.directory import full, is_full
 
 _ENDING = re.compile(r"\.(?:sql|csv|parquet)(?:\.(?:gz|gzip|snappy|zst|zstd))?\Z")
 _SCHEMA = re.compile(r"(.+)-schema-create", re.DOTALL)
@@ -113,11 +113,7 @@ class Content:
         more = self._empty_count - len(self._empty)
         shown = ", ".join(self._empty) + (f" and {more} more" if more else "")
         if volume is not None and is_full(volume):
-            raise VolumeError(
-                "the volume is full",
-                why=f"files without a byte: {shown}",
-                reason=Reason.VOLUME_FULL,
-            )
+            raise full(f"Dumpling could not write into {volume}", f"files without a byte: {shown}")
         raise DumpInvalidError(
             f"files of the dump have no byte: {shown}",
             why="Dumpling never writes an empty file: closing it failed",

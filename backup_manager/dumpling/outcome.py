@@ -1,7 +1,9 @@
 """From an exit code and last words to an error that says what to do."""
 
+import os
 import re
 import signal
+from pathlib import Path
 
 from backup_manager.dumpling.binary import signal_name
 from backup_manager.dumpling.findings import Findings
@@ -13,6 +15,7 @@ from backup_manager.errors import (
     Reason,
     VolumeError,
 )
+from backup_manager.volume.directory import FULL_ERRORS, full, volume_error
 
 _KILLED = 128 + signal.SIGKILL
 # What to do, by what the last words hold; the first that fits counts.
@@ -55,27 +58,23 @@ _FIXES = {
 _DEFAULT_FIX = "look at Dumpling's log lines above, then run the same command again"
 
 
-def judge(code: int, findings: Findings) -> BackupError | None:
+def judge(code: int, findings: Findings, output: Path | None = None) -> BackupError | None:
     """Return the error for Dumpling's exit code (negative: the signal), or None for success.
 
     0 is no success where a file could not be written or closed: such errors got lost in some
-    versions (pingcap/tidb#45353).
+    versions (pingcap/tidb#45353). ``output`` is the directory that it wrote into.
     """
     what = f"Dumpling ended with {signal_name(-code) if code < 0 else f'exit code {code}'}"
     why = findings.words or what
-    if findings.no_space:
-        return VolumeError(
-            "the volume is full",
-            why=why,
-            fix="give the volume more room, or dump compressed (Dumpling option --compress)",
-            reason=Reason.VOLUME_FULL,
-        )
+    if number := findings.file_error:
+        doing = f"Dumpling cannot write into {output or 'the volume'}"
+        if number in FULL_ERRORS:
+            return full(doing, why, where=output)
+        if code != 0 or findings.unclosed:
+            told = volume_error(doing, OSError(number, os.strerror(number)))
+            return VolumeError(doing, why=f"{told.why} ({why})", fix=told.fix)
     if code == 0:
         return _unclosed(findings) if findings.unclosed else None
-    if findings.not_writable:
-        return VolumeError(
-            "Dumpling cannot write to the volume", why=why, fix="make the volume writable"
-        )
     if findings.gc_passed:
         return ProtectionError(
             "GC removed data that Dumpling was still to read",

@@ -14,6 +14,7 @@ from typing import IO
 
 from backup_manager.dumpling import launcher, logs
 from backup_manager.dumpling.binary import exec_failure
+from backup_manager.dumpling.command import output_of
 from backup_manager.dumpling.findings import Findings
 from backup_manager.dumpling.lines import LINE_BYTES, MARGIN_BYTES, Line, LineSplitter
 from backup_manager.dumpling.outcome import judge
@@ -46,8 +47,11 @@ _RESERVED = frozenset(
 class Process:
     """One run of Dumpling; make it with ``start``."""
 
-    def __init__(self, child: subprocess.Popen[bytes], report: Report) -> None:
-        self.findings = Findings()
+    def __init__(
+        self, child: subprocess.Popen[bytes], report: Report, output: Path | None = None
+    ) -> None:
+        self.findings = Findings(str(output) if output else "")
+        self._output = output
         self._child = child
         self._report = report
         self._lock = threading.Lock()
@@ -74,7 +78,7 @@ class Process:
                 child = _spawn(argv, env, writer)
             finally:
                 os.close(writer)
-            process = cls(child, report)
+            process = cls(child, report, output_of(argv))
             if failure := _exec_error(argv[0], status):
                 process.stop(0)
                 raise failure
@@ -110,7 +114,7 @@ class Process:
         if code is None:
             raise RuntimeError("Dumpling still runs")
         self._join()
-        if error := judge(code, self.findings):
+        if error := judge(code, self.findings, self._output):
             raise error
 
     def _signal(self, number: int) -> bool:

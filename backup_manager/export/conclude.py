@@ -67,30 +67,42 @@ def _reconcile(run: Run, content: Content, *, exact: bool) -> None:
     found = 0
     for name, stat in scan(run.place.dump):
         found += 1
-        _check_name(name, stat)
+        check_name(name)
+        if not modes.S_ISREG(stat.st_mode):
+            raise _no_file(name)
         content.add(name, stat.st_size)
         state = FileState.of(stat)
         row = run.journal.file(name)
         if not (row and row.confirmed and row.state == state and (exact or not _racy(row))):
             run.journal.settle(name, state)
-    if run.journal.totals()[0] != found:
-        for row in run.journal.files():
-            if not (run.place.dump / row.name).exists():
-                raise DumpInvalidError(
-                    f"the file {row.name} of the dump is gone",
-                    fix="find out who deletes files on the volume, then run the command again",
-                )
+    written = run.journal.totals()[0]
+    if written != found:
+        with volume_errors(f"{run.place.dump} cannot be read"):
+            for row in run.journal.files():
+                if not (run.place.dump / row.name).exists():
+                    raise DumpInvalidError(
+                        f"the file {row.name} of the dump is gone",
+                        fix="find out who deletes or renames files on the volume (Dumpling itself "
+                        "does not), then run the command again",
+                    )
+        raise DumpInvalidError(
+            "the journal does not hold what lies on the volume",
+            why=f"{found} files were found, {written} are written down",
+            fix="run the command again: it begins anew",
+        )
 
 
 def _racy(row: FileRow) -> bool:
     return row.state is None or row.read_ns - row.state.mtime_ns < _RACY_NS
 
 
-def _check_name(name: str, stat: os.stat_result) -> None:
+def check_name(name: str) -> None:
+    """Raise DumpInvalidError for a name that is no UTF-8, or the backup's own.
+
+    In a subdirectory too: who looks for records by their name would find a backup there.
+    """
     utf8(name)
-    if not modes.S_ISREG(stat.st_mode):
-        raise _no_file(name)
-    if name in {MANIFEST, RECORD}:
+    if name.rpartition("/")[2] in {MANIFEST, RECORD}:
         raise DumpInvalidError(
             f"the dump has a file {name}, which is the name of one of the backup's own",
             fix="choose other names by --output-filename-template",

@@ -2,16 +2,18 @@
 
 import os
 import signal
+import stat as modes
 from contextlib import suppress
 from dataclasses import dataclass
 
 from backup_manager.database.lease import Lease
 from backup_manager.dumpling.binary import child_environment
-from backup_manager.dumpling.command import command
+from backup_manager.dumpling.command import command, secret_environment
 from backup_manager.dumpling.leftovers import writers
 from backup_manager.dumpling.process import Process
 from backup_manager.errors import DumplingError
 from backup_manager.export.beside import Beside
+from backup_manager.export.conclude import check_name
 from backup_manager.export.job import Job
 from backup_manager.store.upload import Uploader
 from backup_manager.volume.directory import FileState, scan
@@ -44,14 +46,16 @@ def run_dumpling(
     uploader = beside.uploader
     watcher = Watcher(
         run.place.dump,
-        offer=uploader.offer,
+        offer=lambda names: offer(names, uploader),
         rescan=lambda: offer_unknown(run, uploader),
         report=job.report,
     )
     argv = command(job.dumpling, job.options, job.source, run.place.dump, snapshot)
     watcher.start()
     try:
-        process = Process.start(argv, child_environment(os.environ, job.report.redact), job.report)
+        environment = child_environment(os.environ, job.report.redact)
+        environment |= secret_environment(job.dumpling, job.source)
+        process = Process.start(argv, environment, job.report)
         beside.follow(process.pid)
         try:
             while process.poll() is None:
@@ -78,9 +82,18 @@ def run_dumpling(
     return DumpEnd(snapshot, watcher.exact, process.findings.metadata_error)
 
 
+def offer(names: list[str], uploader: Uploader) -> None:
+    """Offer files, unless their names are those of the backup's own. Raises DumpInvalidError."""
+    for name in names:
+        check_name(name)
+    uploader.offer(names)
+
+
 def offer_unknown(run: Run, uploader: Uploader) -> None:
     """Look through the dump and offer what the journal does not know in its present state."""
     for name, stat in scan(run.place.dump):
+        if not modes.S_ISREG(stat.st_mode):
+            continue  # the end of the dump tells of it
         row = run.journal.file(name)
         if row is None or (row.confirmed and row.state != FileState.of(stat)):
-            uploader.offer([name])
+            offer([name], uploader)

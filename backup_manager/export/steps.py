@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from backup_manager.canonical import timestamp
@@ -268,7 +268,11 @@ def succeed(job: Job, run: Run) -> None:
     )
     job.report.step("published; clearing the volume", backup=summary.backup)
     try:
+        directory.remove_tree(run.place.dump)
         run.close()
         run.place.remove()
     except BackupError as error:
+        with suppress(BackupError):
+            # Said to be complete: what stays is no result of the next run.
+            run.journal.remember(reported="true")
         job.report.warn(f"the backup is complete, but its local data stays: {error.message}")

@@ -142,7 +142,9 @@ def _usable(job: Job, run: Run) -> bool:
 
 def _publishable(run: Run) -> bool:
     """Tell whether a run can be gone on with: a finished dump, all of it there as it was."""
-    if run.journal.fact("superseded") or not run.dumped or not run.whole:
+    if run.journal.fact("superseded") or run.journal.fact("reported"):
+        return False
+    if not run.dumped or not run.whole:
         return False
     for row in run.journal.files(waiting_only=True):
         try:

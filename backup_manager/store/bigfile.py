@@ -36,19 +36,24 @@ class BigFile:
         self._next = 1
         self._hash = hashlib.sha256()
         self._sent_before: dict[int, PartRow] = {}
+        self._completed: str | None = None
 
     def begin(self, multipart: Multipart, journal: Journal) -> None:
         """Take up the upload that the journal knows, or begin one and write it down."""
         known = journal.upload(self.name)
         if known and known.state == self.source.state and known.part_bytes == self._part_bytes:
+            parts = journal.parts(known.upload_id)
             there = multipart.parts(self.key, known.upload_id)
-            if there is not None:
+            if there is None and len(parts) == self._count:
+                # The run before this one may have been killed right after it had completed it.
+                self._completed = multipart.made_of(self.key, [part.etag for part in parts])
+            if there is not None or self._completed:
                 self.upload_id = known.upload_id
                 # Only what both say counts: the journal knows the hash, the store that it is there.
                 self._sent_before = {
                     part.number: part
-                    for part in journal.parts(known.upload_id)
-                    if there.get(part.number) == (part.bytes, part.etag)
+                    for part in parts
+                    if there is None or there.get(part.number) == (part.bytes, part.etag)
                 }
                 return
         if known:
@@ -81,9 +86,12 @@ class BigFile:
         self._etags[number - 1] = etag
 
     def complete(self, multipart: Multipart) -> str:
-        """Complete the upload once every part is there; return the object's ETag."""
+        """Complete the upload once every part is there; return the object's ETag.
+
+        Raises FileChangedError, UploadGoneError.
+        """
         self.source.check()
-        return multipart.complete(self.key, self.upload_id, self._etags)
+        return self._completed or multipart.complete(self.key, self.upload_id, self._etags)
 
     @property
     def sha256(self) -> str:

@@ -89,6 +89,11 @@ class Multipart:
             return not_found(answer) or code_of(answer) == "NoSuchUpload"
         return False
 
+    def made_of(self, key: str, etags: list[str]) -> str | None:
+        """Return the ETag of an object that is there, if it is the one that these parts make."""
+        etag = self._store.call(f"look at {key}", lambda: self._etag(key), Reason.UPLOAD)
+        return etag if etag and etag == etag_of_parts(etags) else None
+
     def _etag(self, key: str) -> str:
         """Ask for an object's ETag; an empty string if there is none."""
         try:

@@ -74,7 +74,8 @@ class Sender:
         return self._store.last_fault
 
     def end(self) -> None:
-        """Cut what is under way; nothing is tried again."""
+        """Cut what is under way; nothing is tried again, by any call of the same store."""
+        self._store.patience.end()
         self._ended = True
         self.wire.cut()
         self._throttle.end()

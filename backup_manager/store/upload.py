@@ -19,7 +19,7 @@ from backup_manager.store.parts import MULTIPART_FROM_BYTES
 from backup_manager.store.sender import WORKERS, Sender, UploadGoneError, changed_after
 from backup_manager.store.source import FileChangedError, SourceFile, check_size, utf8
 from backup_manager.store.wire import Body
-from backup_manager.volume.directory import volume_error
+from backup_manager.volume.directory import volume_error, volume_errors
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import PartRow
 
@@ -106,7 +106,6 @@ class Uploader:
         with self._work:
             self._halted = True
             self._work.notify_all()
-        self._store.patience.end()
         self.sender.end()
         for thread in self._threads:
             if thread.ident:
@@ -252,8 +251,7 @@ class Uploader:
 
     def _confirm(self, name: str, source: SourceFile, sha256: str, etag: str) -> None:
         with self._work:
-            # Looked at under the lock: what is confirmed from here on and changes afterwards is
-            # seen by the reconciliation, which compares with the state that is written here.
+            # Under the lock: what changes later is seen by the reconciliation, by its state.
             source.check()
             if not self._busy.pop(name):
                 self._journal.confirm(
@@ -290,6 +288,8 @@ class Uploader:
         if not isinstance(error, FileNotFoundError):
             raise volume_error(f"{self._root / name} cannot be read", error) from error
         if self._settled:
+            with volume_errors(f"{self._root} is no longer there"):
+                self._root.stat()
             raise DumpInvalidError(
                 f"the file {name} of the dump is gone",
                 fix="find out who deletes files on the volume, then run the same command again",

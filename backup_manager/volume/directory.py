@@ -10,10 +10,32 @@ from typing import NamedTuple
 
 from backup_manager.errors import Reason, VolumeError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
+_RIGHTS = "give the Pod's user the right to write, for example by fsGroup"
+_DEVICE = "the volume's device is failing: look at the node's kernel log"
+GONE_FIX = (
+    "see why the volume went away (the PVC's events, the node's kernel log), mount it again, then "
+    "run the same command again"
+)
+_FIXES = {
+    errno.EROFS: "mount the volume for writing; if it was, its file system has found an error and "
+    "protects itself: look at the node's kernel log",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EIO: _DEVICE,
+    errno.EUCLEAN: _DEVICE,  # ext4 and XFS: what they read makes no sense
+    errno.ESHUTDOWN: _DEVICE,
+    errno.ENXIO: _DEVICE,
+    errno.ENODEV: _DEVICE,
+    errno.ENOENT: GONE_FIX,
+    errno.ESTALE: GONE_FIX,
+    errno.ENOTCONN: GONE_FIX,  # a FUSE file system whose process has died
+}
 # Dumpling writes blocks of about 1 MB: with less room than that, one may have failed.
 FULL_BYTES = 1 << 20
 _PAGE = 1000
+# A read-only or broken volume refuses every file of a dump: then it is no use to go on.
+_MAX_FAILED = 20
 _PROBE = ".backup-manager-probe"
 
 
@@ -40,25 +62,48 @@ def volume_errors(doing: str) -> Iterator[None]:
 
 
 def volume_error(doing: str, error: OSError) -> VolumeError:
-    """Say what the volume refused: full, read-only, forbidden, or broken."""
-    if error.errno in _FULL:
+    """Say what the volume refused: full, read-only, forbidden, broken, or gone."""
+    if error.errno in FULL_ERRORS:
         return full(doing, error.strerror)
-    fix = {
-        errno.EROFS: "mount the volume for writing",
-        errno.EACCES: "give the Pod's user the right to write, for example by fsGroup",
-        errno.EPERM: "give the Pod's user the right to write, for example by fsGroup",
-        errno.EIO: "the volume's device is failing: look at the node's kernel log",
-    }.get(error.errno or 0, "check the mount of the volume")
+    fix = _FIXES.get(error.errno or 0, "check the mount of the volume")
     return VolumeError(doing, why=error.strerror or str(error), fix=fix)
 
 
-def full(doing: str, why: str | None = None) -> VolumeError:
-    """Name a full volume."""
+def full(doing: str, why: str | None = None, *, where: Path | None = None) -> VolumeError:
+    """Name a full volume; ``where`` it is asked whether inodes are what it lacks."""
+    if where is not None and _lacks_inodes(where):
+        return VolumeError(
+            doing,
+            why=f"the volume is full: no inode is left ({why or 'no space left on device'})",
+            fix="use a volume with more inodes, make fewer and larger files (Dumpling options "
+            "--rows and --filesize), or remove what else lies on it",
+            reason=Reason.VOLUME_FULL,
+        )
     return VolumeError(
         doing,
         why=f"the volume is full ({why or 'no space left on device'})",
-        fix="give the PVC more storage (the whole dump must fit), or remove what else lies on it",
+        fix="give the PVC more storage (the whole dump must fit; the Dumpling option --compress "
+        "makes it smaller), or remove what else lies on it",
         reason=Reason.VOLUME_FULL,
+    )
+
+
+def ailing(doing: str, why: str, where: Path) -> VolumeError:
+    """Say what ails the volume, for a failure whose own words ``why`` do not tell it.
+
+    A small file is written in the directory ``where``: its error is the volume's own word.
+    """
+    try:
+        _prove_writable(where)
+    except OSError as error:
+        if error.errno in FULL_ERRORS:
+            return full(doing, why, where=where)
+        told = volume_error(doing, error)
+        return VolumeError(doing, why=f"{told.why} ({why})", fix=told.fix, reason=told.reason)
+    if is_full(where):
+        return full(doing, why, where=where)
+    return VolumeError(
+        doing, why=why, fix="check that the volume is mounted for writing and its device is sound"
     )
 
 
@@ -70,30 +115,50 @@ def check(volume: Path) -> None:
     what = f"the volume {volume} cannot be used"
     with volume_errors(what):
         exists = volume.exists()
+        is_directory = volume.is_dir()
     if not exists:
         raise VolumeError(
             what,
             why="there is no such directory",
             fix="mount the PVC there, or name its mount by --volume",
         )
-    if not volume.is_dir():
+    if not is_directory:
         raise VolumeError(
             what,
             why="it is not a directory",
             fix="name the directory at which the PVC is mounted by --volume",
         )
-    probe = volume / f"{_PROBE}-{os.getpid()}"
     try:
-        with volume_errors(what):
-            descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, b"\0" * 4096)
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-    finally:
-        with volume_errors(what):
+        _prove_writable(volume)
+    except OSError as error:
+        if error.errno in FULL_ERRORS:
+            raise full(what, error.strerror, where=volume) from error
+        raise volume_error(what, error) from error
+    _remove_old_probes(volume)
+
+
+def _prove_writable(where: Path) -> None:
+    probe = where / f"{_PROBE}-{os.getpid()}"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, b"\0" * 4096)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        # What was refused first is the cause.
+        with suppress(OSError):
             probe.unlink(missing_ok=True)
+        raise
+    probe.unlink(missing_ok=True)
+
+
+def _remove_old_probes(volume: Path) -> None:
+    """Remove what runs left that were killed at that moment; one at work misses nothing."""
+    for left in volume.glob(f"{_PROBE}-*"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def free_bytes(volume: Path) -> int:
@@ -109,9 +174,16 @@ def is_full(volume: Path) -> bool:
         state = os.statvfs(volume)
     except OSError:
         return False
-    if state.f_files and not state.f_favail:
-        return True
-    return state.f_bavail * state.f_frsize < FULL_BYTES
+    return _lacks_inodes(volume) or state.f_bavail * state.f_frsize < FULL_BYTES
+
+
+def _lacks_inodes(volume: Path) -> bool:
+    try:
+        state = os.statvfs(volume)
+    except OSError:
+        return False
+    # Where inodes are made as they are needed there are 0 in all.
+    return bool(state.f_files) and not state.f_favail
 
 
 def scan(root: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
@@ -152,38 +224,57 @@ def _entries(root: Path, inside: str) -> Iterator[Iterable[os.DirEntry[str]]]:
 def remove_tree(path: Path) -> None:
     """Remove a directory and all in it; one that is gone is success. Raises VolumeError.
 
-    A page of entries at a time: shutil.rmtree would hold all the names of a dump in memory.
+    What cannot be removed is left out, up to a bound, and the first such is named. A page of
+    entries at a time: shutil.rmtree would hold all the names of a dump in memory.
     """
-    with volume_errors(f"{path} cannot be removed"):
-        _empty(path)
+    failed: list[OSError] = []
+    try:
+        _empty(path, failed)
+    except OSError as error:
+        failed.append(error)
+    if failed:
+        first = failed[0]
+        raise volume_error(f"{first.filename or path} cannot be removed", first) from first
 
 
-def _empty(path: Path) -> None:
-    while True:
-        try:
-            with os.scandir(path) as entries:
-                page = list(islice(entries, _PAGE))
-        except FileNotFoundError:
-            return
-        if not page:
-            with suppress(FileNotFoundError):
-                path.rmdir()
-            return
+def _empty(path: Path, failed: list[OSError]) -> bool:
+    """Remove a directory's entries, then itself; tell whether it is gone."""
+    stays: set[str] = set()
+    while page := _page(path, stays):
         for entry in page:
-            if entry.is_dir(follow_symlinks=False):
-                _empty(Path(entry.path))
-            else:
-                with suppress(FileNotFoundError):
+            try:
+                if not entry.is_dir(follow_symlinks=False):
                     os.unlink(entry.path)  # noqa: PTH108 - a Path a file would cost more
+                elif not _empty(Path(entry.path), failed):
+                    stays.add(entry.name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                stays.add(entry.name)
+                failed.append(error)
+                if len(failed) >= _MAX_FAILED:
+                    raise failed[0] from None
+    if not stays:
+        with suppress(FileNotFoundError):
+            path.rmdir()
+    return not stays
+
+
+def _page(path: Path, stays: set[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(islice((entry for entry in entries if entry.name not in stays), _PAGE))
+    except FileNotFoundError:
+        return []
 
 
 def directories(root: Path) -> Iterator[Path]:
-    """Walk the directories under ``root``, itself included."""
+    """Walk the directories under ``root``, itself included. Raises VolumeError."""
     pending = [root]
     while pending:
         here = pending.pop()
         yield here
-        with os.scandir(here) as entries:
+        with volume_errors(f"{here} cannot be listed"), os.scandir(here) as entries:
             pending += [
                 Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)
             ]

@@ -148,7 +148,8 @@ class Journal(JournalFile):
 
     def parts(self, upload_id: str) -> list[PartRow]:
         with self._reading():
-            rows = self._db.execute(f"{select('parts')} WHERE upload_id = ?", (upload_id,))
+            statement = f"{select('parts')} WHERE upload_id = ? ORDER BY number"
+            rows = self._db.execute(statement, (upload_id,))
             return [PartRow(*intact(row, 5)[1:]) for row in rows]
 
     def end_upload(self, name: str) -> None:

@@ -38,6 +38,7 @@ class JournalFile:
         self._dirty = 0
         self._dirty_since = 0.0
         self._closed = False
+        self._refused: BackupError | None = None
         self.path = path
         uri = f"file:{_quoted(path)}?mode={'rwc' if create else 'rw'}"
         if not create and not path.exists():
@@ -93,7 +94,7 @@ class JournalFile:
     @contextmanager
     def _writing(self, *, now: bool) -> Iterator[None]:
         """Write in the open transaction; commit it if asked, or if the batch is full."""
-        with self._lock, journal_errors(self.path):
+        with self._lock, self._changing():
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._dirty, self._dirty_since = 0, time.monotonic()
@@ -101,6 +102,21 @@ class JournalFile:
             self._dirty += 1
             if now or self._dirty >= _BATCH_ROWS:
                 self._commit()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Refuse every change once one was refused.
+
+        SQLite undoes the whole batch then: nothing may be built on what was in it.
+        """
+        if self._refused:
+            raise self._refused
+        try:
+            with journal_errors(self.path):
+                yield
+        except BackupError as error:
+            self._refused = error
+            raise
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -113,13 +129,13 @@ class JournalFile:
 
     def tick(self) -> None:
         """Commit what is older than a second; to be called at least that often."""
-        with self._lock, journal_errors(self.path):
+        with self._lock, self._changing():
             if self._db.in_transaction and time.monotonic() - self._dirty_since >= _BATCH_SECONDS:
                 self._commit()
 
     def commit(self) -> None:
         """Make everything durable now."""
-        with self._lock, journal_errors(self.path):
+        with self._lock, self._changing():
             self._commit()
 
     def close(self) -> None:
@@ -130,7 +146,8 @@ class JournalFile:
             self._closed = True
             try:
                 with journal_errors(self.path):
-                    self._commit()
+                    if not self._refused:
+                        self._commit()
             finally:
                 self._db.close()
 

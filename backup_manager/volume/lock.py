@@ -14,6 +14,7 @@ from pathlib import Path
 
 from backup_manager.errors import HeldError, VolumeError
 from backup_manager.signals import Stop
+from backup_manager.volume.anchor import Anchor
 from backup_manager.volume.directory import volume_error, volume_errors
 
 _POLL_SECONDS = 0.5
@@ -30,6 +31,7 @@ class IdentityLock:
         self.path = path
         self._descriptor = -1
         self._written = b""
+        self._volume: Anchor | None = None
         self._looked_at = 0.0
 
     def acquire(self, holder: dict[str, str], *, timeout: float, stop: Stop) -> None:
@@ -62,6 +64,7 @@ class IdentityLock:
             return self.try_acquire(holder)
         self._written = json.dumps({**holder, _SIGNATURE: uuid.uuid4().hex}).encode()
         try:
+            self._volume = Anchor(self.path.parent)
             with volume_errors(f"the lock {self.path} cannot be written"):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, self._written, 0)
@@ -97,6 +100,8 @@ class IdentityLock:
     def check(self) -> None:
         """Raise HeldError if the lock was lost, VolumeError where that cannot be told."""
         self._looked_at = time.monotonic()
+        if self._volume:
+            self._volume.check()
         if not self.held():
             raise HeldError(
                 "the lock on the volume was lost",
@@ -140,6 +145,8 @@ class IdentityLock:
     def _close(self) -> None:
         os.close(self._descriptor)
         self._descriptor = -1
+        if self._volume:
+            self._volume.close()
 
     def holder(self) -> str:
         """Say who holds the lock, in the holder's own words."""

@@ -5,6 +5,7 @@ failed chunk again under the same name.
 """
 
 import os
+import stat as modes
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from pathlib import Path
 from inotify_simple import INotify, flags
 
 from backup_manager.report import Report
-from backup_manager.volume.directory import FileState, scan
+from backup_manager.volume.anchor import Anchor
+from backup_manager.volume.directory import FileState, scan, volume_errors
 
 POLL_SECONDS = 2.0
 _READ_MILLISECONDS = 50
+_ANCHOR_SECONDS = 1.0
 _MASK = flags.CLOSE_WRITE | flags.MOVED_TO | flags.CREATE | flags.ONLYDIR
 
 
@@ -24,7 +27,9 @@ class Watcher:
     """Calls ``offer`` with the names of closed files and ``rescan`` after a gap.
 
     Both are called from the watcher's own thread. ``exact`` says that every close was told of; it
-    is False without inotify and after its queue overflowed (16,384 events as Linux comes).
+    is False without inotify and after its queue overflowed (16,384 events as Linux comes). A
+    directory that goes away under it (VolumeError) and whatever else goes wrong is carried to the
+    main thread.
     """
 
     def __init__(
@@ -44,6 +49,8 @@ class Watcher:
         self._directories: dict[int, str] = {}
         self._unsettled: dict[str, FileState] = {}
         self._quiet_since = 0
+        self._anchor = Anchor(root)
+        self._anchored_at = 0.0
         self._inotify = self._open()
         self.exact = self._inotify is not None
         run = self._follow if self._inotify else self._poll
@@ -89,11 +96,20 @@ class Watcher:
     def _guarded(self, run: Callable[[], None]) -> None:
         try:
             run()
+            # All that was told of lies where the dump is looked for.
+            self._anchor.check()
         except Exception as error:  # noqa: BLE001 - carried to the main thread, which raises it
             self._error = error
         finally:
+            self._anchor.close()
             if self._inotify:
                 self._inotify.close()
+
+    def _check_anchor(self) -> None:
+        now = time.monotonic()
+        if now - self._anchored_at >= _ANCHOR_SECONDS:
+            self._anchored_at = now
+            self._anchor.check()
 
     # With inotify --------------------------------------------------------------------------
 
@@ -102,6 +118,7 @@ class Watcher:
         while True:
             # Asked before reading: all that was closed before the end was asked for is then read.
             ending = self._ending.is_set()
+            self._check_anchor()
             events = self._inotify.read(timeout=0 if ending else _READ_MILLISECONDS)
             names: list[str] = []
             for event in events:
@@ -138,21 +155,33 @@ class Watcher:
             self._report.debug("a subdirectory cannot be watched", why=error.strerror)
             return
         self._directories[watch] = directory
-        try:
-            entries = list(os.scandir(self._root / directory))
-        except FileNotFoundError:
-            return  # it is gone again, and all that was in it
-        for entry in entries:
-            name = f"{directory}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
+        for name, is_directory in self._entries(directory):
+            if is_directory:
                 self._enter(name)
             else:
                 self._offer([name])
+
+    def _entries(self, directory: str) -> list[tuple[str, bool]]:
+        """List a subdirectory: names, and whether each is a directory itself."""
+        path = self._root / directory
+        with volume_errors(f"{path} cannot be listed"):
+            try:
+                with os.scandir(path) as entries:
+                    return [
+                        (f"{directory}/{entry.name}", entry.is_dir(follow_symlinks=False))
+                        for entry in entries
+                        # Links, pipes and devices are no files of a dump: its end tells of them.
+                        if entry.is_file(follow_symlinks=False)
+                        or entry.is_dir(follow_symlinks=False)
+                    ]
+            except FileNotFoundError:
+                return []  # it is gone again, and all that was in it
 
     # Without -------------------------------------------------------------------------------
 
     def _poll(self) -> None:
         while not self._ending.wait(POLL_SECONDS):
+            self._check_anchor()
             self.look()
 
     def look(self) -> None:
@@ -160,6 +189,8 @@ class Watcher:
         quiet_since = time.time_ns() - int(POLL_SECONDS * 1e9)
         unsettled: dict[str, FileState] = {}
         for name, stat in scan(self._root):
+            if not modes.S_ISREG(stat.st_mode):
+                continue
             state = FileState.of(stat)
             if self._unsettled.get(name) == state and stat.st_mtime_ns <= quiet_since:
                 self._offer([name])

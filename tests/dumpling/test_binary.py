@@ -27,6 +27,12 @@ def test_features_are_read_from_either_stream(tmp_path: Path, stream: int) -> No
     found = find(str(path))
     assert (path, "v8.5.1") == (found.path, found.version)
     assert BINARY.flags == found.flags
+    assert not found.password_by_environment
+
+
+def test_a_help_that_names_the_variable_for_the_password(tmp_path: Path) -> None:
+    text = f"{SHELL}echo {shlex.quote(HELP.replace('secret', 'or by $MYSQL_PWD'))}"
+    assert find(str(script(tmp_path / "d", text))).password_by_environment
 
 
 @pytest.mark.parametrize(

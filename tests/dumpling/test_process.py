@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from backup_manager.dumpling import process as process_module
+from backup_manager.dumpling.command import output_option
 from backup_manager.dumpling.lines import LINE_BYTES
 from backup_manager.dumpling.process import Process
 from backup_manager.errors import (
@@ -39,16 +40,16 @@ def running(program: Path, *arguments: str, into: Report | None = None) -> Itera
         process.stop(0)
 
 
-def run(program: Path, into: Report | None = None) -> Process:
+def run(program: Path, *arguments: str, into: Report | None = None) -> Process:
     """Run to the end."""
-    with running(program, into=into) as process:
+    with running(program, *arguments, into=into) as process:
         wait_for(lambda: process.poll() is not None)
         process._join()
         return process
 
 
-def error_of(program: Path, into: Report | None = None) -> BackupError:
-    process = run(program, into)
+def error_of(program: Path, *arguments: str, into: Report | None = None) -> BackupError:
+    process = run(program, *arguments, into=into)
     with pytest.raises(BackupError) as caught:
         process.outcome()
     return caught.value
@@ -78,7 +79,7 @@ def test_the_child_begins_clean(tmp_path: Path) -> None:
     log, stream = report()
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     try:
-        process = run(script(tmp_path / "d", text), log)
+        process = run(script(tmp_path / "d", text), into=log)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
     umask, blocked, ignored, *rest = messages(stream)
@@ -109,7 +110,7 @@ def test_no_descriptor_of_ours_is_open_in_it(tmp_path: Path) -> None:
     log, stream = report()
     with (tmp_path / "held").open("w") as held:
         os.set_inheritable(held.fileno(), True)
-        run(script(tmp_path / "d", SHELL + "ls -l /proc/$$/fd"), log)
+        run(script(tmp_path / "d", SHELL + "ls -l /proc/$$/fd"), into=log)
     shown = "\n".join(messages(stream))
     assert "held" not in shown
     # Its three standard ones, and the shell's own script.
@@ -126,7 +127,7 @@ def test_floods_on_both_pipes(tmp_path: Path) -> None:
         "[t.start() for t in threads]; [t.join() for t in threads]\n"
     )
     log, stream = report()
-    run(script(tmp_path / "d", text), log).outcome()
+    run(script(tmp_path / "d", text), into=log).outcome()
     for name in ("stdout", "stderr"):
         lines = [entry["event"] for entry in entries(stream) if entry.get("stream") == name]
         expected = ["x" * 99, "y" * 99] * 200 + ["z" * LINE_BYTES, "last"]
@@ -135,7 +136,7 @@ def test_floods_on_both_pipes(tmp_path: Path) -> None:
 
 def test_invalid_utf8_is_replaced(tmp_path: Path) -> None:
     log, stream = report()
-    run(script(tmp_path / "d", SHELL + r"printf 'a\377b\000c\r\n'"), log).outcome()
+    run(script(tmp_path / "d", SHELL + r"printf 'a\377b\000c\r\n'"), into=log).outcome()
     assert ["a\ufffdb\0c"] == messages(stream)
 
 
@@ -170,7 +171,7 @@ plain
 
 def test_log_lines_reappear(tmp_path: Path) -> None:
     log, stream = report()
-    run(script(tmp_path / "d", SHELL + f"cat <<'E'{LOG_LINES}E\n"), log).outcome()
+    run(script(tmp_path / "d", SHELL + f"cat <<'E'{LOG_LINES}E\n"), into=log).outcome()
     common = {"source": "dumpling"}
     expected: list[dict[str, object]] = [
         {"event": "detect server type", "level": "info", "severity": "info", "type": "TiDB"},
@@ -201,7 +202,7 @@ def test_no_secret_and_no_row_comes_through(tmp_path: Path) -> None:
     )
     log, stream = report()
     log.redact.add(SECRET)
-    error = error_of(script(tmp_path / "d", text), log)
+    error = error_of(script(tmp_path / "d", text), into=log)
     shown = stream.getvalue() + error.message
     for canary in (SECRET, SECRET[:5], SECRET[-5:], "%C3%A9", row):
         assert canary not in shown
@@ -211,6 +212,8 @@ def test_no_secret_and_no_row_comes_through(tmp_path: Path) -> None:
 
 
 DUMPLING = (DumplingError, Reason.DUMPLING)
+FULL = (VolumeError, Reason.VOLUME_FULL)
+VOLUME = (VolumeError, Reason.VOLUME)
 GC_PASSED = "Error 9006: GC life time is shorter than transaction duration"
 
 
@@ -225,8 +228,8 @@ GC_PASSED = "Error 9006: GC life time is shorter than transaction duration"
         ('invalid argument "x" for "-t"', 2, DUMPLING, "correct the"),
         ("panic: boom", 2, DUMPLING, "another version"),
         ("dump failed: Error 1227 (42000): x", 1, DUMPLING, "grant"),
-        ("dump failed: no space left on device", 1, (VolumeError, Reason.VOLUME_FULL), "room"),
-        ("dump failed: open /x: permission denied", 1, (VolumeError, Reason.VOLUME), "writable"),
+        ("dump failed: no space left on device", 1, FULL, "more storage"),
+        ("dump failed: open /etc/x: permission denied", 1, DUMPLING, "log lines"),
         (f"dump failed: {GC_PASSED}", 1, (ProtectionError, Reason.GC_PASSED_SNAPSHOT), "--gc-life"),
         ("dump failed: Error 3: (Errcode: 28 No space left on device)", 1, DUMPLING, "log lines"),
         ("dump failed: strange", 1, DUMPLING, "log lines"),
@@ -246,6 +249,33 @@ def test_the_last_error_stands_in_for_last_words(tmp_path: Path) -> None:
     line = '{"level":"ERROR","message":"lost","error":"it"}'
     error = error_of(script(tmp_path / "d", SHELL + f"echo '{line}'; exit 1"))
     assert "lost: it" == error.why
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "told"),
+    [
+        ("write OUT/a.sql: no space left on device", FULL, "more storage"),
+        ("write OUT/a.sql: disk quota exceeded", FULL, "more storage"),
+        ("open OUT/a.sql: read-only file system", VOLUME, "for writing"),
+        ("open OUT/a.sql: permission denied", VOLUME, "fsGroup"),
+        ("close OUT/a.sql: input/output error", VOLUME, "kernel log"),
+        ("write OUT/a.sql: structure needs cleaning", VOLUME, "kernel log"),
+        ("mkdir OUT: no such file or directory", VOLUME, "went away"),
+        ("open OUT/a.sql: stale NFS file handle", VOLUME, "went away"),
+        ("open OUT/a.sql: file name too long", DUMPLING, "log lines"),
+    ],
+)
+@pytest.mark.parametrize("output", ["/v/0a.backup-2026-11-22T10:00:00Z-1a2b3c4d/dump", "/a%b/dump"])
+def test_a_file_that_could_not_be_written_names_the_volume(
+    said: str, expected: tuple[type, Reason], told: str, output: str, tmp_path: Path
+) -> None:
+    words = f"dump failed: {said.replace('OUT', output)}"
+    program = script(tmp_path / "d", SHELL + f"cat <<'E'\n\n{words}\nE\nexit 1")
+    error = error_of(program, output_option(Path(output)))
+    assert expected == (type(error), error.reason)
+    assert words in error.why
+    assert told in error.fix
+    assert expected == DUMPLING or output in error.what
 
 
 @pytest.mark.parametrize(
@@ -295,7 +325,7 @@ def test_a_report_whose_stream_is_gone_does_not_hang_it(tmp_path: Path) -> None:
     log, stream = report()
     stream.close()
     text = PYTHON + "for _ in range(3000): print('x' * 99)\nprint('panic: last'); exit(1)"
-    assert "panic: last" == error_of(script(tmp_path / "d", text), log).why
+    assert "panic: last" == error_of(script(tmp_path / "d", text), into=log).why
 
 
 def test_a_defect_of_the_report_does_not_hang_it(
@@ -306,7 +336,7 @@ def test_a_defect_of_the_report_does_not_hang_it(
     log, _ = report()
     monkeypatch.setattr(log, "info", None)
     text = PYTHON + "for _ in range(3000): print('x' * 99)"
-    run(script(tmp_path / "d", text), log).outcome()
+    run(script(tmp_path / "d", text), into=log).outcome()
     assert failed.is_set()
 
 

@@ -512,6 +512,31 @@ def test_parts_of_an_upload_that_is_gone(engine: Engine, part: Hook, ceph: Ceph)
     again.close()
 
 
+@pytest.mark.parametrize("overwritten", [False, True])
+def test_an_upload_that_was_completed_right_before_the_kill(
+    engine: Engine, part: Hook, ceph: Ceph, overwritten: bool
+) -> None:
+    """Its object is there, and no upload any more; unless something else has taken its place."""
+    done = engine.uploader._multipart.complete
+
+    def killed(key: str, upload_id: str, etags: list[str]) -> str:
+        done(key, upload_id, etags)
+        raise ZeroDivisionError
+
+    engine.uploader._multipart.complete = killed  # type: ignore[method-assign]
+    engine.write("big", data(BIG))
+    engine.conclude()
+    engine.start()
+    engine.failure()
+    engine.close()
+    if overwritten:
+        ceph.client().put_object(Bucket=engine.bucket, Key=f"{DIRECTORY}/big", Body=b"other")
+    again, hook = resumed(engine)
+    again.start().prove()
+    assert ([1, 2, 3] if overwritten else [], 0) == (numbers(hook), again.uploads())
+    again.close()
+
+
 def test_a_part_that_the_store_has_otherwise(engine: Engine, part: Hook, ceph: Ceph) -> None:
     upload_id = interrupted(engine, part)
     ceph.client().upload_part(

@@ -13,6 +13,7 @@ from backup_manager.errors import ExitCode, Reason, VolumeError
 from backup_manager.volume import directory
 from backup_manager.volume.directory import (
     FileState,
+    ailing,
     check,
     remove_tree,
     scan,
@@ -90,7 +91,8 @@ def test_a_name_that_is_too_long(tmp_path: Path) -> None:
 
 def test_a_volume_mounted_for_reading(read_only: Path) -> None:
     error = refusal(read_only)
-    assert ("Read-only file system", "mount the volume for writing") == (error.why, error.fix)
+    assert "Read-only file system" == error.why
+    assert "mount the volume for writing" in error.fix
     assert Reason.VOLUME == error.reason
 
 
@@ -139,6 +141,38 @@ def test_no_room_is_a_reason_of_its_own(number: int) -> None:
     with pytest.raises(VolumeError) as caught, volume_errors("it failed"):
         raise OSError(number, os.strerror(number))
     assert Reason.VOLUME_FULL == caught.value.reason
+
+
+def test_what_a_killed_run_left_of_its_look_goes(tmp_path: Path) -> None:
+    (tmp_path / ".backup-manager-probe-4711").write_bytes(b"\0")
+    check(tmp_path)
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_no_inode_left_is_told_apart(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "nr_inodes=2") as volume:
+        (volume / "file").touch()
+        error = refusal(volume)
+        assert directory.is_full(volume)
+    assert Reason.VOLUME_FULL == error.reason
+    assert "no inode is left" in error.why
+    assert "more inodes" in error.fix
+
+
+def test_what_ails_a_volume_is_its_own_word(small: Path, read_only: Path, tmp_path: Path) -> None:
+    def why(where: Path) -> tuple[str, str]:
+        error = ailing("it failed", "disk I/O error", where)
+        assert "it failed" == error.what
+        assert "disk I/O error" in error.why
+        return error.why, error.fix
+
+    assert "Read-only file system" in why(read_only)[0]
+    assert "No such file" in why(tmp_path / "gone")[0]
+    assert "went away" in why(tmp_path / "gone")[1]
+    assert ("disk I/O error", True) == (why(tmp_path)[0], "device" in why(tmp_path)[1])
+    assert [] == [path for path in tmp_path.iterdir() if "probe" in path.name]
+    fill(small)
+    assert "the volume is full" in why(small)[0]
 
 
 # scan --------------------------------------------------------------------------------------
@@ -219,6 +253,53 @@ def test_a_tree_that_cannot_be_removed(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "rmdir", refuse)
     with pytest.raises(VolumeError, match="tree cannot be removed: Device or resource busy"):
         remove_tree(tmp_path / "tree")
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each file whose name begins with "stays" cannot be removed; those that were tried."""
+    unlink, tried = os.unlink, list[str]()
+
+    def refuse(path: str, **_: object) -> None:
+        if os.path.basename(path).startswith("stays"):  # noqa: PTH119 - a string
+            tried.append(path)
+            raise OSError(errno.EPERM, "Operation not permitted", path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    return tried
+
+
+def test_a_file_that_cannot_be_removed_is_named_and_the_rest_goes(
+    tmp_path: Path, refused: list[str]
+) -> None:
+    (tmp_path / "tree/d/e").mkdir(parents=True)
+    (tmp_path / "tree/empty").mkdir()
+    for name in ("a", "d/stays", "d/e/c", "z"):
+        (tmp_path / "tree" / name).touch()
+    with pytest.raises(VolumeError, match="tree/d/stays cannot be removed: Operation not"):
+        remove_tree(tmp_path / "tree")
+    assert [str(tmp_path / "tree/d/stays")] == refused
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert ["tree", "tree/d", "tree/d/stays"] == left
+
+
+def test_a_volume_that_refuses_every_removal_is_given_up(
+    tmp_path: Path, refused: list[str]
+) -> None:
+    (tmp_path / "tree/d").mkdir(parents=True)
+    for number in range(100):
+        (tmp_path / f"tree/d/stays{number}").touch()
+    with pytest.raises(VolumeError, match="stays"):
+        remove_tree(tmp_path / "tree")
+    assert len(refused) < 50
+
+
+def test_directories_that_cannot_be_listed(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    assert {tmp_path, tmp_path / "a", tmp_path / "a/b"} == set(directory.directories(tmp_path))
+    with pytest.raises(VolumeError, match="gone cannot be listed"):
+        list(directory.directories(tmp_path / "gone"))
 
 
 def test_making_a_directory_durable(tmp_path: Path) -> None:

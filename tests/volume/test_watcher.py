@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from inotify_simple import INotify
 
+from backup_manager.errors import VolumeError
 from backup_manager.report import Report
 from backup_manager.volume import watcher as module
 from backup_manager.volume.watcher import POLL_SECONDS, Watcher
+from tests.dumpling.helpers import wait_for
 
 
 class Ear:
@@ -210,6 +212,39 @@ def test_what_goes_wrong_is_raised_to_the_main_thread(root: Path) -> None:
         watcher.check()
 
 
+def test_what_is_no_file_is_not_told_of(root: Path, ear: Ear, watcher: Watcher) -> None:
+    ear.hold.clear()
+    write(root, "first")
+    assert ear.heard.wait(60)
+    write(root, "d/file")
+    (root / "d/link").symlink_to("file")
+    os.mkfifo(root / "d/fifo")
+    ear.hold.set()
+    watcher.finish()
+    assert {"first", "d/file"} == set(ear.offered)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["gone", "another in its place"])
+def test_a_root_that_goes_away_is_noticed(
+    root: Path, ear: Ear, watcher: Watcher, back: bool
+) -> None:
+    write(root, "file")
+    root.rename(root.with_name("away"))
+    if back:
+        root.mkdir()
+    with pytest.raises(VolumeError, match="no longer what it was"):
+        watcher.finish()
+
+
+def test_a_root_that_goes_away_is_noticed_while_dumpling_runs(
+    root: Path, ear: Ear, watcher: Watcher
+) -> None:
+    root.rename(root.with_name("away"))
+    wait_for(lambda: watcher._error is not None)
+    with pytest.raises(VolumeError, match="no longer what it was"):
+        watcher.check()
+
+
 # Without -----------------------------------------------------------------------------------
 
 
@@ -308,6 +343,18 @@ def test_names_and_directories_in_polling(
         polling.look()
         clock(2 * POLL_SECONDS)
     assert set(names) == set(ear.offered)
+
+
+def test_what_is_no_file_is_not_told_of_in_polling(
+    root: Path, ear: Ear, polling: Watcher, clock: Callable[[float], None]
+) -> None:
+    os.mkfifo(root / "fifo")
+    (root / "link").symlink_to("fifo")
+    write(root, "file")
+    for _ in range(3):
+        polling.look()
+        clock(2 * POLL_SECONDS)
+    assert ["file"] == ear.offered
 
 
 def test_polling_ends(polling: Watcher) -> None:

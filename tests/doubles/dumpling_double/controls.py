@@ -10,6 +10,7 @@ VARIABLE = "DUMPLING_DOUBLE"
 TIMED = {
     "bad-utf8-log",
     "burst",
+    "delete-file",
     "enospc",
     "hang",
     "invalid-connection",
@@ -18,7 +19,9 @@ TIMED = {
     "long-log-line",
     "odd-names",
     "password-leak",
+    "rename-file",
     "row-leak",
+    "special-file",
     "subdirectories",
 }
 # ... and the rest.
@@ -38,6 +41,7 @@ OTHERS = {
     "no-files",
     "old-version",
     "only-metadata",
+    "password-by-environment",
     "retry-chunk",
     "status-foreign",
     "status-none",

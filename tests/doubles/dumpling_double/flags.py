@@ -110,10 +110,11 @@ def flag_set(version: Version, now: datetime) -> FlagSet:
     return FlagSet(flags)
 
 
-def help_text(flags: FlagSet) -> str:
+def help_text(flags: FlagSet, *, password_by_environment: bool = False) -> str:
     """What --help prints."""
+    more = "\nThe password may come by the variable MYSQL_PWD.\n" if password_by_environment else ""
     return (
         "Dumpling is a CLI tool that helps you dump MySQL/TiDB data\n"
         f"(this is a {WHAT}; see tests/doubles/README.md)\n\n"
-        "Usage:\n  dumpling [flags]\n\nFlags:\n" + flags.usages()
+        "Usage:\n  dumpling [flags]\n\nFlags:\n" + flags.usages() + more
     )

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import stat
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from .controls import Entry
 from .errors import DumpError, LostConnectionError
@@ -35,6 +37,7 @@ class Misdeeds:
         self._acts: dict[str, Act] = {
             "bad-utf8-log": self._bad_utf8_log,
             "burst": self._burst,
+            "delete-file": self._delete_file,
             "enospc": self._enospc,
             "gate": wait_as_told,
             "hang": self.hang,
@@ -44,7 +47,9 @@ class Misdeeds:
             "long-log-line": self._long_log_line,
             "odd-names": self._odd_names,
             "password-leak": self._password_leak,
+            "rename-file": self._rename_file,
             "row-leak": self._row_leak,
+            "special-file": self._special_file,
             "subdirectories": self._subdirectories,
         }
 
@@ -75,14 +80,21 @@ class Misdeeds:
 
     def _long_log_line(self, entry: Entry) -> None:
         text = "x" * entry.get("bytes", 1 << 20)
-        self._log.write("warn", _WRITER, "a long line", {"string": text})
+        for at in sorted(entry.get("password_at", []), reverse=True):
+            text = f"{text[:at]}{self._password}{text[at:]}"
+        if entry.get("plain"):
+            self._log.raw(text.encode() + b"\n")
+        else:
+            self._log.write("warn", _WRITER, "a long line", {"text": text})
 
     def _log_flood(self, entry: Entry) -> None:
         for number in range(entry.get("lines", 10000)):
             self._log.write("info", "misdeeds.py:2", "one of very many lines", {"number": number})
 
-    def _bad_utf8_log(self, _entry: Entry) -> None:
-        self._log.raw(b'[2024/12/02 06:50:54.641 +00:00] [WARN] [sql.go:1] ["\xff\xfe \xc3("]\n')
+    def _bad_utf8_log(self, entry: Entry) -> None:
+        secret = self._password.encode() if entry.get("password") else b""
+        start = b"[2024/12/02 06:50:54.641 +00:00] [WARN] [sql.go:1] "
+        self._log.raw(start + b'["\xff\xfe \xc3(' + secret + b'\xff"]\n')
 
     def _password_leak(self, entry: Entry) -> None:
         secret = self._password
@@ -117,8 +129,49 @@ class Misdeeds:
             name = "/".join([*parts, f"shop.t.{number:09d}.sql"])
             self._make(name.encode(), f"-- {name}\n".encode())
 
+    def _finished(self, entry: Entry) -> Path:
+        """The first file that fits the pattern ``file``."""
+        if self.output is None:
+            raise DumpError("there is no output")
+        pattern = entry.get("file", "*.0*")
+        wait_as_told(entry)
+        return min(self.output.directory.glob(pattern))
+
+    def _rename_file(self, entry: Entry) -> None:
+        path = self._finished(entry)
+        path.rename(path.with_name(entry.get("to", f"renamed.{path.name}")))
+
+    def _delete_file(self, entry: Entry) -> None:
+        self._finished(entry).unlink()
+
+    def _special_file(self, entry: Entry) -> None:
+        if self.output is None:
+            return
+        path = self.output.directory / entry.get("name", "shop.special.000000000.sql")
+        path.parent.mkdir(exist_ok=True)
+        kind = entry.get("kind", "fifo")
+        if kind == "symlink":
+            path.symlink_to(entry.get("target", "/etc/hostname"))
+        elif kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "device":
+            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))  # /dev/null
+        else:
+            raise DumpError(f"special-file: no such kind {kind!r}")
+
     def _burst(self, entry: Entry) -> None:
-        """Many tiny files as fast as it goes."""
-        size = entry.get("bytes", 1)
-        for number in range(entry.get("count", 1000)):
-            self._make(f"burst.t.{number:09d}.sql".encode(), b"-" * (size - 1) + b"\n")
+        """Many tiny files as fast as it goes, all of them `rounds` times over."""
+        if self.output is None:
+            return
+        size, rounds = entry.get("bytes", 1), entry.get("rounds", 1)
+        directory = os.open(self.output.directory, os.O_PATH)
+        for turn in range(rounds):
+            filler = str(turn % 10).encode() if turn < rounds - 1 else b"-"
+            content = filler * (size - 1) + b"\n"
+            for number in range(entry.get("count", 1000)):
+                name = f"burst.t.{number:09d}.sql"
+                # Straight to the system: Python's layers would double the time.
+                file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, dir_fd=directory)
+                os.write(file, content)
+                os.close(file)
+        os.close(directory)
