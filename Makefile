@@ -7,7 +7,7 @@ export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint bench lock clean servers venv
+.PHONY: help demo test torture lint bench lock clean servers venv
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compar
 
 test: servers lint ## Everything that is checked: lint, then all tests with coverage
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov=backup_manager --cov-report=term-missing:skip-covered
+
+torture: servers venv ## Backups killed at 400 points and run again: 20 minutes
+	@$(BIN)/python -m tests.torture
 
 lint: venv ## Rules, format and types
 	$(BIN)/ruff check

@@ -48,7 +48,15 @@ class Stop:
     @property
     def ending(self) -> bool:
         """Whether the main thread knows of the request: what it does now is the orderly end."""
-        return self._noticed and threading.current_thread() is threading.main_thread()
+        known = self._noticed and self.requested
+        return known and threading.current_thread() is threading.main_thread()
+
+    def begin_end(self) -> None:
+        """Tell that the main thread undoes from now on, whatever it was that ended the run.
+
+        A request, also a later one, then does not cut that short, but bounds it.
+        """
+        self._noticed = True
 
     def check(self) -> None:
         """Raise InterruptedBySignalError if the run was asked to end."""

@@ -49,3 +49,12 @@ def test_every_decision_on_dumplings_options_is_documented() -> None:
 
 def _instead(text: str) -> str:
     return f"; use {text}" if text else ""
+
+
+def test_every_test_that_the_promises_name_is_there() -> None:
+    text = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 30
+    for file, test in named:
+        source = (ROOT / file).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in source, f"{file}::{test}"

@@ -1,6 +1,7 @@
 """What is taken up of earlier runs, and what is said of a record that is not theirs."""
 
 import json
+import signal
 import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,7 +15,12 @@ import pytest
 from backup_manager.canonical import timestamp
 from backup_manager.catalog.formats import RECORD, open_record, seal
 from backup_manager.database import privileges, visible
-from backup_manager.errors import DatabaseError, HeldError, VolumeError
+from backup_manager.errors import (
+    DatabaseError,
+    HeldError,
+    InterruptedBySignalError,
+    VolumeError,
+)
 from backup_manager.export import steps
 from backup_manager.export.job import Job
 from backup_manager.export.record import record_for
@@ -252,6 +258,27 @@ def test_another_record_is_no_success(job: Job, store: Store, recorded: Run, the
         clear(job, store, runs.dead)
     assert [] == find(job.volume)
     assert there == store.get(key, limit=1000)
+
+
+# Undone ------------------------------------------------------------------------------------
+
+
+def test_a_signal_that_a_worker_noticed_first_is_no_reason_not_to_undo(
+    job: Job, volume: Path, store: Store, bucket: str, ceph: Ceph
+) -> None:
+    store = new_store(ceph.http, bucket, stop=job.stop)
+    run = begin(volume)
+    store.put(f"{run.directory}/a", b"text")
+
+    def fail() -> None:
+        with steps.running(job, store, None, run):
+            job.stop.request(signal.SIGTERM)
+            raise job.stop.error
+
+    with pytest.raises(InterruptedBySignalError):
+        fail()
+    assert [] == list(store.objects(""))
+    assert ([], []) == (find(volume), job.report.summary.warnings)
 
 
 # The record of a run that was taken up -----------------------------------------------------

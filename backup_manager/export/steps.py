@@ -14,7 +14,12 @@ from backup_manager.database.connection import Database
 from backup_manager.database.lease import Lease
 from backup_manager.database.waiting import wait_for_database
 from backup_manager.dumpling.content import Content
-from backup_manager.errors import BackupError, DatabaseError, StoreError
+from backup_manager.errors import (
+    BackupError,
+    DatabaseError,
+    InterruptedBySignalError,
+    StoreError,
+)
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
 from backup_manager.export.dump import DumpEnd, run_dumpling
@@ -115,6 +120,8 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
     try:
         yield run
     except BaseException:
+        # A worker may have been the first to notice a signal.
+        job.stop.begin_end()
         try:
             if not run.dumped:
                 _undo(job, store, run)
@@ -130,10 +137,10 @@ def _undo(job: Job, store: Store, run: Run) -> None:
     """Leave nothing in the store, and on the volume only what Dumpling had written."""
     try:
         undo(store, run.directory, run.journal.uploads())
-    except StoreError as error:
+    except (StoreError, InterruptedBySignalError) as error:
         job.report.warn(
             f"{store.settings.url(run.directory)} is unfinished and could not be cleared away "
-            f"({error.why}); the next run does it"
+            f"({error.why or error.what}); the next run does it"
         )
         return
     if next(directory.scan(run.place.dump), None) is None:

@@ -46,6 +46,7 @@ class Uploader:
         self._store = store
         self.sender = Sender(store, stop=stop, report=report)
         self._report = report
+        self._stop = stop
         self._multipart = Multipart(store)
         self._journal = journal
         self._root = root
@@ -68,8 +69,6 @@ class Uploader:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
-
-    # From the outside ----------------------------------------------------------------------
 
     def offer(self, names: Iterable[str]) -> None:
         """Take files that were closed after writing; ``metadata`` waits for its turn."""
@@ -99,6 +98,7 @@ class Uploader:
     def check(self) -> None:
         """Raise what made a worker give up, if anything did."""
         if self._failure:
+            self._stop.check()  # a worker may have been the first to notice a signal
             raise self._failure
 
     def halt(self) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from backup_manager.errors import BackupError, DumpInvalidError, Reason, StoreError, VolumeError
+from backup_manager.errors import (
+    BackupError,
+    DumpInvalidError,
+    InterruptedBySignalError,
+    Reason,
+    StoreError,
+    VolumeError,
+)
 from backup_manager.store.faults import AnswerError
 from backup_manager.store.retries import Patience
 from backup_manager.volume.journal import METADATA, Journal
@@ -418,6 +425,20 @@ def test_patience_ends(engine: Engine, put: Hook) -> None:
     assert isinstance(error, StoreError)
     assert "run the same command again" in error.fix
     assert 1 == len(put.calls)
+
+
+def test_a_signal_that_a_worker_noticed_first_is_noticed(engine: Engine, put: Hook) -> None:
+    """Else what the main thread does at its end would be cut short by the same signal."""
+    put.before = failing(AnswerError(503, "SlowDown", ""), times=99)
+    engine.start()
+    engine.offer("file", b"x")
+    eventually(lambda: len(put.calls) > 1)
+    engine.stop.request(15)
+    assert isinstance(engine.failure(), InterruptedBySignalError)
+    assert not engine.stop.ending
+    with pytest.raises(InterruptedBySignalError):
+        engine.uploader.check()
+    assert engine.stop.ending
 
 
 def test_a_defect_in_a_worker_is_raised_too(engine: Engine, put: Hook) -> None:
