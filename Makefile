@@ -18,8 +18,9 @@ demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compar
 test: servers lint ## Everything that is checked: lint, then all tests with coverage
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov=backup_manager --cov-report=term-missing:skip-covered
 
-torture: servers venv ## Backups killed at 400 points and run again: 20 minutes
-	@$(BIN)/python -m tests.torture
+torture: servers venv ## Backups killed at 400 points and run again: half an hour; SHARE=40 is less
+	@$(BIN)/python -m tests.torture $(if $(SHARE),--share $(SHARE))
+	@$(if $(SHARE),,$(BIN)/python -m tests.torture.burst)
 
 lint: venv ## Rules, format and types
 	$(BIN)/ruff check

@@ -14,6 +14,7 @@ _UNITS = {
     "h": 3_600_000_000_000,
 }
 _PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_LONGEST = 1024  # characters: the column of the GC life time has no more
 _MAX = (1 << 63) - 1  # Go holds a duration in a signed 64-bit count of nanoseconds
 
 
@@ -22,6 +23,8 @@ def parse_duration(text: str) -> int:
 
     Raises ValueError where Go's time.ParseDuration would refuse: no unit, a space, an overflow.
     """
+    if len(text) > _LONGEST:
+        raise ValueError(f"a text of {len(text)} characters is no duration")
     sign, rest = 1, text
     if rest[:1] in {"-", "+"}:
         sign, rest = (-1 if rest[0] == "-" else 1), rest[1:]

@@ -5,11 +5,14 @@ import html
 import json
 import re
 import shlex
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 _MASK = "***"
 # Shorter secrets would blot out half of every text; as whole words they are masked all the same.
 _LONG_ENOUGH = 4
+# A piece of base64 that is shorter than this may be a word, or a piece of another one.
+_LEAST_BASE64 = 8
 # What looks like a secret is masked even where the value is not known to us: a presigned URL, a
 # DSN, a flag, a header.
 _PATTERNS = (
@@ -36,31 +39,8 @@ class Redactor:
             self._short.add(re.escape(secret))
             self._words = re.compile(rf"(?<!\w)(?:{'|'.join(sorted(self._short))})(?!\w)")
             return
-        quoted = quote(secret, safe="", errors="surrogateescape")
-        spellings = {
-            secret,
-            quoted,
-            quote(secret, errors="surrogateescape"),
-            quote_plus(secret, errors="surrogateescape"),
-            json.dumps(secret)[1:-1],
-            json.dumps(secret, ensure_ascii=False)[1:-1],
-            repr(secret)[1:-1],
-            shlex.quote(secret).strip("'"),
-            base64.b64encode(secret.encode("utf-8", "surrogateescape")).decode(),
-        }
-        # As Go's encoding/json and HTML write it, as SQL doubles quotes, and in lower-case %XX.
-        spellings |= {
-            "".join(f"\\u{ord(c):04x}" if c in "&<>" else c for c in text) for text in spellings
-        }
-        spellings |= {
-            html.escape(secret),
-            secret.replace("'", "''"),
-            re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted),
-            quote(secret, safe="$&+,;=", errors="surrogateescape"),
-            secret.encode("utf-8", "surrogateescape").hex(),
-        }
         # The longest first: one spelling may contain another.
-        self._long = sorted({*self._long, *spellings}, key=len, reverse=True)
+        self._long = sorted({*self._long, *_spellings(secret)}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
@@ -84,3 +64,53 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.deep(item) for item in value]
         return self(str(value))
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return a secret as layers, languages and libraries write it into their texts."""
+    raw = secret.encode("utf-8", "surrogateescape")
+    urls = {quote(raw, safe=""), quote(raw), quote_plus(raw), quote(raw, safe="$&+,;=")}
+    escaped = {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        ascii(secret)[1:-1],
+        repr(raw)[2:-1],
+        # What stands around it decides which quotes are escaped.
+        repr("'\"" + secret)[4:-1],
+        secret.replace("'", "''"),
+        shlex.quote(secret).strip("'"),
+    }
+    # As Go's encoding/json writes it, and with hex digits in the other case.
+    escaped |= {_replaced(r"[&<>]", text, lambda mark: f"\\u{ord(mark):04x}") for text in escaped}
+    escaped |= {_replaced(r"\\u[0-9a-f]{4}", text, _upper) for text in escaped}
+    urls |= {_replaced(r"%[0-9A-F]{2}", text, str.lower) for text in urls}
+    marked = html.escape(secret)
+    entities = {
+        marked,
+        marked.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        marked.replace("&#x27;", "&apos;"),
+    }
+    return {*escaped, *urls, *entities, raw.hex(), raw.hex().upper(), *_base64(raw)}
+
+
+def _replaced(pattern: str, text: str, change: Callable[[str], str]) -> str:
+    return re.sub(pattern, lambda match: change(match[0]), text)
+
+
+def _upper(escape: str) -> str:
+    return escape[:2] + escape[2:].upper()
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    """Yield it in base64, and what stays of that wherever it stands in a longer text."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).decode()
+        for before in range(3):
+            # A digit of which other bytes have a part is none of ours.
+            bits = 8 * before
+            text = encode(b"\0" * before + raw).decode()
+            middle = text[-(-bits // 6) : (bits + 8 * len(raw)) // 6]
+            if len(middle) >= _LEAST_BASE64:
+                yield middle

@@ -3,6 +3,7 @@
 Each function raises ValueError(why, what to do) where the text is wrong.
 """
 
+import os
 import re
 import stat
 from difflib import get_close_matches
@@ -35,7 +36,8 @@ def boolean(text: str) -> bool:
 
 
 def port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MAX_PORT:
+    # Five digits: Python reads no number of thousands of them.
+    if not re.fullmatch("0*[0-9]{1,5}", text) or not 1 <= int(text[-5:]) <= _MAX_PORT:
         raise ValueError(f"{text!r} is no port", "give a number from 1 to 65535; TiDB's is 4000")
     return int(text)
 
@@ -54,7 +56,7 @@ def seconds(text: str) -> float:
 
 def existing_file(text: str) -> Path:
     path = Path(text)
-    if "\n" in text or len(text) > _MAX_PATH:
+    if "\n" in text or "\0" in text or len(text) > _MAX_PATH or not _is_path(text):
         # Perhaps the file's content, a private key: it is not repeated.
         raise ValueError("the text is no path", "name the file; its content has no place here")
     try:
@@ -66,6 +68,14 @@ def existing_file(text: str) -> Path:
     if stat.S_ISDIR(state.st_mode):
         raise ValueError(f"{text} is a directory", "name the file in it")
     return path
+
+
+def _is_path(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def log_level(text: str) -> str:

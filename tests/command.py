@@ -80,8 +80,8 @@ class Export:
 
     Settings are the flags with underscores: a list is a repeated flag, True a switch, None leaves
     it out. Apart from them: `password` (given by a file, or with `password_by="environment"` by
-    the variable), `access_key`, `secret_key`, `environment` (more variables; None removes one),
-    `after` (what stands after `--`).
+    the variable), `access_key`, `secret_key`, `session_token`, `environment` (more variables; None
+    removes one), `after` (what stands after `--`).
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Export:
         password_by: str = "file",
         access_key: str | None = None,
         secret_key: str | None = None,
+        session_token: str | None = None,
         environment: Mapping[str, str | None] | None = None,
         after: Sequence[str] = (),
         **settings: object,
@@ -100,6 +101,7 @@ class Export:
             "password_by": password_by,
             "access_key": access_key,
             "secret_key": secret_key,
+            "session_token": session_token,
             "environment": dict(environment or {}),
             "after": list(after),
         }
@@ -164,7 +166,8 @@ class Export:
     @property
     def secrets(self) -> list[str]:
         """What must turn up nowhere."""
-        return [value for name in ("password", "secret_key") if (value := self._own[name])]
+        names = ("password", "secret_key", "session_token")
+        return [value for name in names if (value := self._own[name])]
 
     def argv(self, *further: str) -> list[str]:
         """The command line; no secret is in it."""
@@ -190,13 +193,12 @@ class Export:
         made: dict[str, str | None] = {"LANG": os.environ.get("LANG")}
         # This Python first, so that the double finds its packages at once.
         made["PATH"] = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
-        # Its interpreter first: the double of Dumpling need not look for one that has PyMySQL.
-        made["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         # No ~/.aws, no metadata service: what it uses is what the test gives.
         made["HOME"] = "/nonexistent"
         made["AWS_EC2_METADATA_DISABLED"] = "true"
         made["AWS_ACCESS_KEY_ID"] = self._own["access_key"]
         made["AWS_SECRET_ACCESS_KEY"] = self._own["secret_key"]
+        made["AWS_SESSION_TOKEN"] = self._own["session_token"]
         if self._own["password"] is not None:
             if self._own["password_by"] == "environment":
                 made["BACKUP_MANAGER_PASSWORD"] = self._own["password"]

@@ -43,6 +43,8 @@ def spellings(secret: str) -> set[bytes]:
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
         shlex.quote(secret),
+        secret.replace("'", "''"),
+        quote(secret, safe="").lower(),
         raw.hex(),
         base64.b64encode(raw).decode(),
     }

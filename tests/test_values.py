@@ -195,3 +195,35 @@ def test_booleans(text: str, value: bool) -> None:
 
 def test_providers_in_any_case() -> None:
     assert "ceph" == values.provider("Ceph")
+
+
+# Whatever text ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        values.boolean,
+        values.port,
+        values.seconds,
+        values.existing_file,
+        values.log_level,
+        values.provider,
+        values.bucket,
+        values.prefix,
+        https,
+    ],
+    ids=lambda reader: reader.__name__,
+)
+@given(text=st.text() | st.text(":/@[]%0123456789.hms?#", max_size=20))
+@example(text="9" * 5000)
+@example(text="9" * 5000 + "s")
+@example(text="\0")
+@example(text="\udcff")
+@example(text="\ud800")
+@example(text="http://[::1")
+@example(text="http://x:" + "9" * 5000)
+def test_any_text_is_a_value_or_refused_with_its_reason(
+    reader: Callable[[str], object], text: str
+) -> None:
+    read(reader, text)

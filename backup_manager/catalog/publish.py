@@ -1,22 +1,29 @@
 """Publishing: the store is asked what it holds, then the commit record is written, last of all."""
 
+import time
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 from backup_manager.bounded import bounded, shielded
-from backup_manager.catalog.formats import MANIFEST, RECORD, open_record, write_manifest
-from backup_manager.errors import HeldError, MismatchError, Reason
+from backup_manager.catalog.formats import MANIFEST, RECORD, RECORD_BYTES, open_record
+from backup_manager.catalog.manifest import read_manifest, write_manifest
+from backup_manager.errors import HeldError, MismatchError, Reason, VolumeError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Listed, Store
 from backup_manager.store.faults import FAULTS, explain, passing, status_of
+from backup_manager.store.retries import Judge
 from backup_manager.store.sender import Sender, changed_after
 from backup_manager.volume.directory import volume_errors
 from backup_manager.volume.journal import METADATA, Journal
+from backup_manager.volume.rows import FileRow
 
-_RECORD_BYTES = 1 << 20
 _PRECONDITION_FAILED = {409, 412}
 _NO_CONDITIONS = {400, 501}
-_ATTEMPTS = 5
+# What contradicts itself is asked a few times; what may pass, as long as there is patience.
+_CONTRADICTIONS = 5
+_PAUSE_SECONDS = 1.0
 
 
 class _Bits:
@@ -68,12 +75,35 @@ class Publisher:
         self._journal.commit()
 
     def send_manifest(self, sender: Sender, path: Path) -> tuple[str, int, str]:
-        """Write and send the manifest; return its SHA-256, bytes and ETag."""
+        """Write and send the manifest; return its SHA-256, bytes and ETag.
+
+        Raises VolumeError where the volume does not keep what was written.
+        """
         with volume_errors(f"{path} cannot be written"):
-            write_manifest(path, self._journal.files())
+            written = write_manifest(path, self._heeding(self._journal.files()))
+            self._read_back(path)
         key = f"{self._directory}/{MANIFEST}"
         source, sha256, etag = bounded(self._stop, lambda: sender.put_file(path, key))
+        if (sha256, source.state.bytes) != written:
+            raise VolumeError(
+                f"{path} is not what was written",
+                why="the volume garbles what it is given",
+                fix="check the volume's device, then run the same command again",
+            )
         return sha256, source.state.bytes, etag
+
+    def _read_back(self, path: Path) -> None:
+        """Prove that what is published can be read: each row as the journal has it."""
+        rows = self._heeding(self._journal.files())
+        for found, row in zip_longest(read_manifest(path), rows):
+            there = row and (row.name, row.state and row.state.bytes, row.sha256, row.etag)
+            if found != there:
+                raise RuntimeError(f"the manifest has {found} where the journal has {there}")
+
+    def _heeding(self, rows: Iterable[FileRow]) -> Iterator[FileRow]:
+        for row in rows:
+            self._stop.check()
+            yield row
 
     def verify(self, manifest_bytes: int, manifest_etag: str) -> None:
         """Compare the store's listing with the journal: every file, its size and its ETag.
@@ -135,7 +165,10 @@ class Publisher:
         Raises HeldError (exit 10) if it holds another one, StoreError if it cannot be written.
         """
         conditional = True
-        for attempt in range(1, _ATTEMPTS + 1):
+        contradictions = 0
+        began = time.monotonic()
+        judge = Judge(store.credentials)
+        while contradictions < _CONTRADICTIONS:
             try:
                 store.put(self._key, data, if_none_match=conditional)
             except FAULTS as error:
@@ -144,18 +177,22 @@ class Publisher:
                 if conditional and status_of(error) in _NO_CONDITIONS and not passing(error):
                     self._report.debug("the store knows no conditional writes")
                     conditional = False
-                elif not (_may_pass(error) and attempt < _ATTEMPTS):
+                    continue
+                precondition = status_of(error) in _PRECONDITION_FAILED
+                contradictions += precondition
+                if not precondition and (store.patience.over(began) or not judge(error)):
                     url = self._store.settings.url(self._key)
                     raise explain(error, "publish", url, Reason.UPLOAD) from error
             else:
                 # Where the condition was ignored, and somebody else was faster, it is theirs or
                 # ours now: what stands there decides.
-                if not holds(store, self._key, data):
-                    continue
-                return
+                if holds(store, self._key, data):
+                    return
+                contradictions += 1
+            time.sleep(_PAUSE_SECONDS)
         raise MismatchError(
             f"{self._store.settings.url(self._key)}: the store does not hold the record",
-            why="it took the record each time, and then had none",
+            why="it took the record, or said that there is one already, and then had none",
             fix="run the same command again; if it comes back, the store loses data",
         )
 
@@ -172,7 +209,7 @@ def _differs(item: Listed, sent_bytes: int, sent_etag: str | None) -> str | None
 
 def holds(store: Store, key: str, data: bytes) -> bool:
     """Read a record back: this one (True), none (False), or another one (HeldError)."""
-    there = store.get(key, limit=max(_RECORD_BYTES, len(data) + 1))
+    there = store.get(key, limit=max(RECORD_BYTES, len(data)) + 1)
     if there is None:
         return False
     if there != data:
@@ -192,7 +229,3 @@ def superseded(store: Store, key: str) -> HeldError:
         fix="look at the record there; give each backup its own --name or --prefix",
         reason=Reason.SUPERSEDED,
     )
-
-
-def _may_pass(error: Exception) -> bool:
-    return passing(error) or status_of(error) in _PRECONDITION_FAILED

@@ -1,6 +1,7 @@
 """Connections to the database, each call with a bound, each failure as an error of ours."""
 
 import contextlib
+import math
 import socket
 import ssl
 import struct
@@ -54,7 +55,8 @@ class Database:
 
     A statement is never repeated here: after LostConnectionError the caller decides, and its next
     call connects anew. Every call ends within ``seconds``, sooner when the run was asked to end,
-    and never after ``until`` (of ``time.monotonic()``). For one thread at a time, but for `cut`.
+    and never after ``until`` (of ``time.monotonic()``). ``patience`` is how many seconds the run
+    waits at most for a database that is away. For one thread at a time, but for `cut`.
     """
 
     def __init__(
@@ -65,9 +67,11 @@ class Database:
         seconds: float = OPERATION_SECONDS,
         until: float | None = None,
         tls: ssl.SSLContext | None = None,
+        patience: float = math.inf,
     ) -> None:
         self.source = source
-        self._stop = stop
+        self.stop = stop
+        self.patience = patience
         self._seconds = seconds
         self._until = until
         self._tls = tls or tls_context(source)
@@ -80,7 +84,12 @@ class Database:
     def fresh(self, *, until: float | None = None) -> "Database":
         """Return another connection to the same server, not yet made; close it when done."""
         made = Database(
-            self.source, stop=self._stop, seconds=self._seconds, until=until, tls=self._tls
+            self.source,
+            stop=self.stop,
+            seconds=self._seconds,
+            until=until,
+            tls=self._tls,
+            patience=self.patience,
         )
         made._identity = self._identity
         return made
@@ -241,7 +250,7 @@ class Database:
         self.cut()
 
     def _left(self) -> float:
-        left = self._stop.seconds_left(self._seconds)
+        left = self.stop.seconds_left(self._seconds)
         if self._until is not None:
             left = min(left, self._until - time.monotonic())
         # The client takes no time-out of zero; this one is as good as over.

@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 from backup_manager.database.connection import Database
 from backup_manager.database.lease_document import Document, Original, clear
-from backup_manager.database.lease_row import compare_and_set
+from backup_manager.database.lease_row import RowGoneError, compare_and_set
+from backup_manager.database.lease_words import told
 from backup_manager.errors import DatabaseError, ProtectionError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
@@ -38,8 +39,10 @@ def clear_dead(
                 until=until - 1,
                 wait=stop.wait,
             )
+    except RowGoneError as error:
+        report.debug("the leases of dead runs have gone with their row", why=error.message)
     except (DatabaseError, ProtectionError) as error:
         report.warn(
-            f"the leases of dead runs on the GC life time could not be removed ({error.what}:"
-            f" {error.why}); the next backup removes them"
+            f"the leases of dead runs on the GC life time could not be removed ({told(error)});"
+            " the next backup removes them"
         )

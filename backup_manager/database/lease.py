@@ -7,17 +7,18 @@ from types import TracebackType
 from typing import Self
 
 from backup_manager.database import lease_document as rules
+from backup_manager.database import lease_words
 from backup_manager.database.connection import Database
 from backup_manager.database.lease_document import Change, Document, Original, Row
-from backup_manager.database.lease_row import compare_and_set
+from backup_manager.database.lease_row import RowGoneError, compare_and_set
 from backup_manager.database.snapshot import check_not_collected
-from backup_manager.durations import format_duration
 from backup_manager.errors import BackupError, DatabaseError, ProtectionError, Reason
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 
 ACQUIRE_SECONDS = 60.0
 RELEASE_SECONDS = 10.0
+_LEAST_RELEASE_SECONDS = 2.0
 # While the heartbeat fails, it tries again this soon.
 _RETRY_SECONDS = 5.0
 # How long one heartbeat goes on before it counts, and is told, as failed.
@@ -99,7 +100,7 @@ class Lease:
             change = compare_and_set(
                 self._line,
                 self._first,
-                until=time.monotonic() + ACQUIRE_SECONDS,
+                until=time.monotonic() + min(ACQUIRE_SECONDS, self._root.patience),
                 wait=self._stop.wait,
                 before_write=self._before_first,
             )
@@ -113,7 +114,7 @@ class Lease:
         self._report.info(
             "GC is held off",
             life_time=change.row.value,
-            before=self._remembered.value if self._remembered else None,
+            before=self._before,
             leases=len(change.document.leases) if change.document else 0,
         )
 
@@ -125,8 +126,7 @@ class Lease:
         self._snapshot = snapshot
         if given:
             self._doubts = _LOOKS
-            with self._root.fresh() as line:
-                check_not_collected(line, snapshot)
+            check_not_collected(self._root, snapshot)
 
     def check(self) -> None:
         """Raise what the heartbeat found to be fatal; cheap, to be called often."""
@@ -144,12 +144,18 @@ class Lease:
         """Whether the row holds nothing of this lease: the journal's memory of it is of no use."""
         return self._given_back
 
+    @property
+    def _before(self) -> str | None:
+        """The value before all leases, as far as it is known."""
+        return self._remembered.value if self._remembered else None
+
     def release(self) -> None:
         """Give the lease back, in 10 s at most; a failure is a warning. Calls again do nothing."""
         if self._ended.is_set():
             return
         self._ended.set()
-        until = time.monotonic() + self._stop.seconds_left(RELEASE_SECONDS)
+        patience = min(RELEASE_SECONDS, max(_LEAST_RELEASE_SECONDS, self._root.patience))
+        until = time.monotonic() + self._stop.seconds_left(patience)
         self._end_heartbeat()
         if self._given_back:
             return
@@ -162,7 +168,8 @@ class Lease:
                     wait=lambda seconds: time.sleep(max(0, min(seconds, until - time.monotonic()))),
                 )
         except (DatabaseError, ProtectionError) as error:
-            self._report.warn(self._left_behind(error))
+            self._given_back = isinstance(error, RowGoneError)
+            self._report.warn(lease_words.left_behind(error, self._before, self._lease_seconds))
             return
         self._given_back = True
         if change.document:
@@ -170,14 +177,6 @@ class Lease:
             self._report.info("the lease on GC has ended, others go on", leases=left)
         else:
             self._report.info("GC is as it was", life_time=change.row.value)
-
-    def _left_behind(self, error: BackupError) -> str:
-        value = self._remembered.value if self._remembered else "10m0s"
-        return (
-            f"the lease on the GC life time could not be given back ({error.what}: {error.why});"
-            f" it ends by itself within {self._lease_seconds // 60} min, and the next backup after"
-            f" that puts {value} back. By hand: SET GLOBAL tidb_gc_life_time = '{value}'"
-        )
 
     def _first(self, row: Row, now: int) -> Change:
         self._stop.check()
@@ -191,7 +190,8 @@ class Lease:
         # Noted before the write: after a lost answer the next look finds all well again.
         if change.lowered or change.missing or now >= self._end:
             self._doubts = _LOOKS
-        self._tell_foreign(change)
+        if warning := lease_words.foreign(change, self._need):
+            self._report.warn(warning)
         return change
 
     def _renewed(self, row: Row, now: int) -> Change:
@@ -250,7 +250,8 @@ class Lease:
         )
         self._note(change)
         if self._doubts and self._snapshot:
-            check_not_collected(self._line, self._snapshot)
+            # Not for long: the next heartbeat looks again.
+            check_not_collected(self._line, self._snapshot, seconds=0)
             self._doubts -= 1
         if self._failing:
             self._failing = False
@@ -263,23 +264,7 @@ class Lease:
     def _tell_failing(self, error: BackupError) -> None:
         if not self._failing:
             self._failing = True
-            self._report.warn(
-                f"the heartbeat of the lease on the GC life time fails ({error.what}: {error.why});"
-                " it is tried again all the time, and what GC may have removed is checked then"
-            )
-
-    def _tell_foreign(self, change: Change) -> None:
-        found = change.found.value
-        if change.lowered:
-            self._report.warn(
-                f"tikv_gc_life_time was set to {found} while this backup needs"
-                f" {format_duration(self._need)}: raised again until the backup has ended"
-            )
-        elif rules.nanoseconds(found) is None:
-            self._report.warn(
-                f"tikv_gc_life_time was set to {found!r}, which is no duration: TiDB's GC stands"
-                " still until SET GLOBAL tidb_gc_life_time mends it"
-            )
+            self._report.warn(lease_words.failing(error, self._before))
 
     def _end_heartbeat(self) -> None:
         thread = self._thread

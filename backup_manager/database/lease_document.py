@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from backup_manager.canonical import decode
 from backup_manager.durations import format_duration, parse_duration
 from backup_manager.errors import ProtectionError, Reason, UsageError
 
@@ -104,7 +105,7 @@ def parse(comment: str | None) -> Document | None:
     if not comment or len(comment) > COMMENT_LIMIT or not comment.startswith("{"):
         return None
     try:
-        fields = json.loads(comment)
+        fields = decode(comment)
         # A lone surrogate, which only an escape can bring in, could not be sent back.
         json.dumps(fields, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -184,7 +185,9 @@ def renew(
         found=row,
         row=Row(value, _fitting(document)),
         document=document,
-        lowered=not ours and length is not None and length < need,
+        # Another run may have seen it first, and made the lower value the original: the value is
+        # "ours" again, and yet below what this lease had set.
+        lowered=(not ours or lease_id in living) and length is not None and length < need,
         missing=lease_id not in living,
     )
 

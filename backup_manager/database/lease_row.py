@@ -25,7 +25,7 @@ _READ = (
 _SWAP = (
     "UPDATE mysql.tidb SET VARIABLE_VALUE = %s, COMMENT = %s"
     " WHERE VARIABLE_NAME = 'tikv_gc_life_time'"
-    " AND CAST(VARIABLE_VALUE AS BINARY) <=> CAST(%s AS BINARY)"
+    " AND CAST(IFNULL(VARIABLE_VALUE, '') AS BINARY) <=> CAST(%s AS BINARY)"
     " AND CAST(COMMENT AS BINARY) <=> CAST(%s AS BINARY)"
 )
 _PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.02, 1.0
@@ -43,6 +43,10 @@ class _MovedError(ProtectionError):
         )
 
 
+class RowGoneError(ProtectionError):
+    """The table has no such row: nothing is there to be raised or put back."""
+
+
 def read(database: Database) -> tuple[Row, int]:
     """Return the row and the database's time in unix seconds, from one statement.
 
@@ -56,7 +60,7 @@ def read(database: Database) -> tuple[Row, int]:
             raise
         raise read_error(database, error) from error
     if not rows:
-        raise no_row_error()
+        raise _no_row()
     ((value, comment, now),) = rows
     # NULL is as little a duration as the empty text is, and both are refused alike.
     return Row(value if value is not None else "", comment), int(now)
@@ -117,9 +121,9 @@ def _may_pass(error: BaseException) -> bool:
     return isinstance(error, _MovedError) or (isinstance(error, AnswerError) and error.passing)
 
 
-def no_row_error() -> ProtectionError:
-    """Build the error for a TiDB without the row, as a standalone one with unistore is."""
-    return ProtectionError(
+def _no_row() -> RowGoneError:
+    # A standalone TiDB with unistore has none either.
+    return RowGoneError(
         "mysql.tidb has no row tikv_gc_life_time",
         fix="SET GLOBAL tidb_gc_life_time = '10m0s' creates it; or back up with --no-gc",
         reason=Reason.GC_READ,
@@ -128,12 +132,12 @@ def no_row_error() -> ProtectionError:
 
 def read_error(database: Database, error: StatementError) -> ProtectionError:
     """Say why the GC life time cannot be read."""
+    what = "the GC life time cannot be read from mysql.tidb"
     fix = "back up with --no-gc if GC is held off by other means"
     if error.errno in NO_TABLE:
         fix = "SET GLOBAL tidb_gc_life_time = '10m0s' on a TiDB; or back up with --no-gc"
     elif error.errno in DENIED:
         fix = f"GRANT SELECT ON mysql.tidb TO {database.account}; or back up with --no-gc"
-    what = "the GC life time cannot be read from mysql.tidb"
     return ProtectionError(what, why=error.why, fix=fix, reason=Reason.GC_READ)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from backup_manager.database.connection import Database
 from backup_manager.database.failures import DENIED, NO_TABLE, StatementError
 from backup_manager.database.lease_row import read, write_error
+from backup_manager.database.patience import BRIEF_SECONDS, patiently
 from backup_manager.errors import DatabaseError, ProtectionError, Reason
 from backup_manager.report import Report
 
@@ -53,43 +54,52 @@ def check(
     ``gc``: SELECT and UPDATE on mysql.tidb, and that the row is there; ``snapshot``: REPLICATION
     CLIENT; ``consistency`` as Dumpling's; ``views``: SHOW VIEW, where there is a view. Raises one
     ProtectionError that names all that is missing, with the GRANT for each; GC_READ where the row
-    is absent; DatabaseError where the database is lost.
+    is absent; DatabaseError where the database is away.
     """
-    with database.fresh() as line:
-        with contextlib.suppress(StatementError):
-            # A lock of somebody else's must not hold the proofs up.
-            line.execute("SET SESSION lock_wait_timeout = 3")
-        missing: list[_Missing] = []
-        later: ProtectionError | None = None
-        if gc:
-            later = _gc(line, missing)
-        if snapshot:
-            missing += _denied(line, "REPLICATION CLIENT", "*.*", "SHOW MASTER STATUS")
-        missing += _consistency(line, consistency)
-        if views:
-            missing += _show_view(line)
-        if missing:
-            raise _error(line, missing, gc=gc)
-        if later:
-            raise later
+
+    def prove() -> None:
+        with database.fresh() as line:
+            _prove(line, gc=gc, snapshot=snapshot, consistency=consistency, views=views)
+
+    patiently(database, prove)
     report.debug("the account has the privileges that the backup needs")
+
+
+def _prove(line: Database, *, gc: bool, snapshot: bool, consistency: str, views: bool) -> None:
+    with contextlib.suppress(StatementError):
+        # A lock of somebody else's must not hold the proofs up.
+        line.execute("SET SESSION lock_wait_timeout = 3")
+    missing: list[_Missing] = []
+    later: ProtectionError | None = None
+    if gc:
+        later = _gc(line, missing)
+    if snapshot:
+        missing += _denied(line, "REPLICATION CLIENT", "*.*", "SHOW MASTER STATUS")
+    missing += _consistency(line, consistency)
+    if views:
+        missing += _show_view(line)
+    if missing:
+        raise _error(line, missing, gc=gc)
+    if later:
+        raise later
 
 
 def warn_of_partial_select(database: Database, report: Report) -> None:
     """Warn of an account without SELECT on everything: what it may not see is not backed up.
 
-    Raises DatabaseError where the database is lost.
+    Raises DatabaseError where the database is away.
     """
-    with database.fresh() as line:
-        for sql in _GLOBAL_SELECT:
-            if _refusal(line, sql) is not None:
-                account = line.account
-                report.warn(
-                    f"the account {account} has no SELECT on everything, so schemas and tables"
-                    " that it may not see are not in the backup. To do, if that is not meant:"
-                    f" GRANT SELECT ON *.* TO {account}"
-                )
-                return
+
+    def is_partial() -> bool:
+        with database.fresh() as line:
+            return any(_refusal(line, sql) is not None for sql in _GLOBAL_SELECT)
+
+    if patiently(database, is_partial):
+        report.warn(
+            f"the account {database.account} has no SELECT on everything, so schemas and tables"
+            " that it may not see are not in the backup. To do, if that is not meant:"
+            f" GRANT SELECT ON *.* TO {database.account}"
+        )
 
 
 def visible_schemas(database: Database) -> list[str]:
@@ -97,7 +107,8 @@ def visible_schemas(database: Database) -> list[str]:
 
     Raises DatabaseError.
     """
-    names = [str(row[0]) for row in database.query("SHOW DATABASES", tries=2)]
+    rows = patiently(database, lambda: database.query("SHOW DATABASES"), seconds=BRIEF_SECONDS)
+    names = [str(name) for (name,) in rows]
     return sorted(name for name in names if name.lower() not in SYSTEM_SCHEMAS)
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from backup_manager.database.connection import Database
 from backup_manager.database.failures import DENIED, NO_TABLE, StatementError
+from backup_manager.database.patience import RECOVERY_SECONDS, patiently
 from backup_manager.errors import ProtectionError, Reason
 
 # A TSO counts milliseconds in its upper bits, above 18 bits of a logical clock (PD).
@@ -25,7 +26,7 @@ def take(database: Database) -> str:
     """
     what = "no snapshot can be taken with SHOW MASTER STATUS"
     try:
-        rows = database.query("SHOW MASTER STATUS", tries=2)
+        rows = patiently(database, lambda: database.query("SHOW MASTER STATUS"))
     except StatementError as error:
         if error.errno not in DENIED:
             raise
@@ -84,15 +85,21 @@ def safe_point(database: Database) -> datetime | None:
     return parse_safe_point(str(rows[0][0])) if rows else None
 
 
-def check_not_collected(database: Database, snapshot: str) -> None:
+def check_not_collected(
+    database: Database, snapshot: str, *, seconds: float = RECOVERY_SECONDS
+) -> None:
     """Raise ProtectionError (reason GC_PASSED_SNAPSHOT) where GC has gone past the snapshot.
 
     The snapshot is a TSO, or a time as Dumpling's --snapshot takes it. What cannot be judged
     passes: a position that is no TSO, a time that the server cannot read, no known safe point.
-    Raises DatabaseError where the line breaks.
+    Raises DatabaseError where the database is away for ``seconds``.
     """
-    collected = safe_point(database)
-    read_at = _time_of(database, snapshot) if collected else None
+
+    def look() -> tuple[datetime | None, datetime | None]:
+        found = safe_point(database)
+        return found, _time_of(database, snapshot) if found else None
+
+    collected, read_at = patiently(database, look, seconds=seconds)
     if not collected or not read_at or collected <= read_at:
         return
     raise ProtectionError(

@@ -1,6 +1,7 @@
 """What the account can see: to warn of what will not be in the backup."""
 
 from backup_manager.database.connection import Database
+from backup_manager.database.patience import BRIEF_SECONDS, patiently
 from backup_manager.database.privileges import SYSTEM_SCHEMAS
 from backup_manager.errors import DatabaseError
 
@@ -13,7 +14,8 @@ def objects(database: Database, kind: str) -> list[tuple[str, str]]:
     )
     try:
         with database.fresh() as line:
-            rows = line.query(sql, (kind, tuple(sorted(SYSTEM_SCHEMAS))))
+            arguments = (kind, tuple(sorted(SYSTEM_SCHEMAS)))
+            rows = patiently(line, lambda: line.query(sql, arguments), seconds=BRIEF_SECONDS)
     except DatabaseError:
         return []
     return [(str(schema), str(name)) for schema, name in rows]

@@ -34,7 +34,7 @@ def wait_for_database(
     TLS problem, after a minute for an unknown host, else when the time is up; UsageError for TLS
     files that cannot be used; InterruptedBySignalError where the run is asked to end.
     """
-    database = Database(source, stop=stop, seconds=seconds)
+    database = Database(source, stop=stop, seconds=seconds, patience=timeout)
     patience = _Patience(source, timeout, interval, report)
     attempts = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, AnswerError) and error.passing),

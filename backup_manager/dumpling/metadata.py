@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from backup_manager.errors import DumpInvalidError, Reason, VolumeError
-from backup_manager.volume.directory import is_full
+from backup_manager.errors import BackupError, DumpInvalidError, Reason
+from backup_manager.volume.directory import full, is_full, volume_error
 
 METADATA = "metadata"
 METADATA_BYTES = 64 * 1024
@@ -103,20 +103,25 @@ def check(
     try:
         with path.open("rb") as file:
             data = file.read(METADATA_BYTES + 1)
-    except FileNotFoundError as error:
-        raise DumpInvalidError(
-            "the dump has no metadata", why="Dumpling writes it last, and only on success", fix=_FIX
-        ) from error
-    except OSError as error:
-        raise VolumeError("the dump's metadata cannot be read", why=error.strerror or "") from error
-    try:
         return check_data(data, expected_position, position_required=position_required, cause=cause)
+    except FileNotFoundError as error:
+        told = DumpInvalidError(
+            "the dump has no metadata", why="Dumpling writes it last, and only on success", fix=_FIX
+        )
+        raise _or_full(told, path) from error
+    except OSError as error:
+        raise volume_error("the dump's metadata cannot be read", error) from error
     except DumpInvalidError as error:
-        if error.reason != Reason.COMMIT_TS and is_full(path.parent):
-            raise VolumeError(
-                "the volume is full", why=error.what, reason=Reason.VOLUME_FULL
-            ) from error
-        raise
+        if error.reason == Reason.COMMIT_TS:
+            raise
+        raise _or_full(error, path) from error
+
+
+def _or_full(error: DumpInvalidError, path: Path) -> BackupError:
+    """Name a full volume, where Dumpling's error in writing this file was lost."""
+    if not is_full(path.parent):
+        return error
+    return full(f"Dumpling could not write {path}", f"{error.what}: {error.why}", where=path.parent)
 
 
 _FIX = "run the same command again: it dumps anew"

@@ -17,6 +17,7 @@ _FILETYPES = ("", "sql", "csv", "parquet")
 # go-units' RAMInBytes, after a bare number, which Dumpling takes as MiB (ParseFileSize).
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?", re.IGNORECASE)
 _MIB = 1 << 20
+_MOST = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ def merge(items: Iterable[str], table_filter: Sequence[str], binary: Binary) -> 
             many.setdefault(name, []).append(value)
         else:
             plain[name] = value
+    if not plain.get("snapshot"):
+        # Behind the manager's own it would undo that.
+        plain.pop("snapshot", None)
     warnings = _judge({**plain, **dict.fromkeys(many, "")}, binary)
     return _assemble(plain, many, [rule for rule in table_filter if rule.strip()], warnings)
 
@@ -254,9 +258,12 @@ def parse_filesize(value: str) -> int:
     """Return the bytes of a --filesize: a bare number is MiB; raise ValueError if it is wrong."""
     if not value:
         return 0
-    if value.isascii() and value.isdigit():
-        return int(value) * _MIB
     match = _SIZE.fullmatch(value)
     if not match or not value.isascii():
         raise ValueError("it is no size like 256MiB")
-    return int(float(match.group(1)) * 1024 ** " kmgtp".index(match.group(2).lower() or " "))
+    unit = _MIB if value.isdigit() else 1024 ** " kmgtp".index(match.group(2).lower() or " ")
+    # A float of too many digits is infinite, and greater too.
+    size = float(match.group(1)) * unit
+    if size > _MOST:
+        raise ValueError("it is too large")
+    return int(size)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from backup_manager.canonical import timestamp
+from backup_manager.catalog.formats import read_record
 from backup_manager.catalog.publish import Publisher
 from backup_manager.catalog.undo import abort_strays, undo
 from backup_manager.database import privileges, snapshot, visible
@@ -143,7 +144,9 @@ def _undo(job: Job, store: Store, run: Run) -> None:
             f"({error.why or error.what}); the next run does it"
         )
         return
-    if next(directory.scan(run.place.dump), None) is None:
+    # Its journal is how the next run knows a lease that could not be given back.
+    leased = run.journal.fact("gc_original") and not run.journal.fact("gc_returned")
+    if not leased and next(directory.scan(run.place.dump), None) is None:
         run.close()
         run.place.remove()
 
@@ -260,7 +263,9 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     publisher.verify(manifest_bytes, etag)
     job.stop.check()
     lock.check()
-    publisher.publish(record_for(job, run, sha256))
+    record = record_for(job, run, sha256)
+    read_record(record)  # what is published can be read
+    publisher.publish(record)
     job.report.summary.seconds["upload_after_dump"] = round(beside.seconds_after_dump, 3)
 
 

@@ -1,10 +1,9 @@
 """The formats in the store: one value, one text; what was damaged is noticed."""
 
-import gzip
 import hashlib
 import json
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,14 +12,13 @@ from hypothesis import strategies as st
 
 from backup_manager.canonical import canonical, timestamp
 from backup_manager.catalog.formats import (
-    manifest_line,
+    RECORD_BYTES,
+    LaterFormatError,
     open_record,
+    read_record,
     seal,
-    write_manifest,
 )
-from backup_manager.volume.directory import FileState
-from backup_manager.volume.journal import Journal
-from backup_manager.volume.rows import FileRow
+from backup_manager.errors import ExitCode
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 VALUES = st.recursive(
@@ -28,7 +26,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=10,
 )
-RECORDS = st.dictionaries(TEXT.filter(lambda key: key != "sha256"), VALUES, max_size=6)
+RECORDS = st.dictionaries(
+    TEXT.filter(lambda key: key not in {"sha256", "format"}), VALUES, max_size=6
+)
 
 
 # Canonical JSON ----------------------------------------------------------------------------
@@ -110,6 +110,16 @@ def test_a_cut_record_is_noticed(record: dict[str, Any]) -> None:
         b"\xff\xfe",
         b'{"a":"\\ud800"}',
         b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        seal({"a": 1.5}),
+        b'{"a":' + b"1" * 5000 + b"}",
+        b'{"a":1e999}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        seal({"a": 1}).replace(b'"a":1', b'"a":2,"a":1'),
+        seal({"a": 1}).decode().encode("utf-16"),
+        b"\xef\xbb\xbf" + seal({"a": 1}),
+        seal({"a": "x" * RECORD_BYTES}),
         b"x" * 10,
         seal({"a": 1})[:-1] + b',"b":2}',
     ],
@@ -124,57 +134,122 @@ def test_moments() -> None:
     assert "2026-11-22T10:30:59Z" == timestamp(moment)
 
 
-# The manifest ------------------------------------------------------------------------------
-
-NAMES = ["a", "Z", "a/b", "ä", "\uffee", "\U0001f600", 'q"\\', " ", "metadata"]
-
-
-def row(name: str, size: int = 5) -> FileRow:
-    state = FileState(1, size, 2, 3)
-    return FileRow(name, state, 0, f"sha of {name}", f"etag of {name}", confirmed=True)
-
-
-def fill(journal: Journal, names: list[str]) -> None:
-    for name in names:
-        each = row(name)
-        assert each.state
-        assert each.sha256
-        assert each.etag
-        journal.offer([name])
-        journal.confirm(name, each.state, read_ns=0, sha256=each.sha256, etag=each.etag)
+@given(st.binary(max_size=300))
+@example(seal({"a": 1}).replace(b'"a"', b'"\\ud800"'))
+def test_any_bytes_are_a_record_or_a_value_error(data: bytes) -> None:
+    for read in (open_record, read_record):
+        try:
+            read(data)
+        except ValueError:
+            continue
 
 
-def lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+# The record's fields -----------------------------------------------------------------------
+
+WHOLE: dict[str, Any] = {
+    "format": 1,
+    "id": "0123456789abcdef" * 2,
+    "name": "nightly",
+    "schedule": None,
+    "started": "2026-11-22T10:00:00Z",
+    "finished": "2026-11-22T10:30:00Z",
+    "snapshot": {"tso": "420747102018863124", "time": "2026-11-22T10:00:01Z"},
+    "source": {"host": "db", "port": 4000, "version": "8.0.11-TiDB-v8.5.1"},
+    "dumpling": {"version": "v8.5.1", "options": ["--threads=16", "--rows=10000"]},
+    "files": 3,
+    "bytes": 12,
+    "manifest": {"key": "manifest.jsonl.gz", "sha256": "ab" * 32},
+    "tool": {"name": "backup-manager", "version": "0.1.0"},
+    "warnings": ["a word"],
+}
 
 
-def test_a_line() -> None:
-    expected = '{"bytes":5,"etag":"etag of ä\\"","name":"ä\\"","sha256":"sha of ä\\""}\n'
-    assert expected.encode() == manifest_line(row('ä"'))
+def changed(path: str, value: Any) -> bytes:
+    """WHOLE with another value in a field; `...` leaves it out."""
+    record = json.loads(json.dumps(WHOLE))
+    inside = record
+    *outer, last = path.split(".")
+    for key in outer:
+        inside = inside[key]
+    if value is ...:
+        del inside[last]
+    else:
+        inside[last] = value
+    return seal(record)
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_the_manifest_of_a_journal(tmp_path: Path, journal: Journal, order: int) -> None:
-    fill(journal, NAMES[::order])
-    path = tmp_path / "manifest"
-    write_manifest(path, journal.files())
-    names = [line["name"] for line in lines(path)]
-    assert sorted(NAMES, key=str.encode) == names
-    assert {"name": "a/b", "bytes": 5, "sha256": "sha of a/b", "etag": "etag of a/b"} in lines(path)
+def test_every_field_of_a_record() -> None:
+    data = seal(WHOLE)
+    record = read_record(data)
+    assert ("nightly", None) == (record.name, record.schedule)
+    assert datetime(2026, 11, 22, 10, tzinfo=UTC) == record.started
+    assert datetime(2026, 11, 22, 10, 30, tzinfo=UTC) == record.finished
+    assert "420747102018863124" == record.snapshot
+    assert datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC) == record.snapshot_time
+    assert ("db", 4000, "8.0.11-TiDB-v8.5.1") == (
+        record.source_host,
+        record.source_port,
+        record.source_version,
+    )
+    assert ("--threads=16", "--rows=10000") == record.dumpling_options
+    assert (3, 12, ("a word",)) == (record.files, record.bytes, record.warnings)
+    assert ("manifest.jsonl.gz", "ab" * 32) == (record.manifest, record.manifest_sha256)
+    assert open_record(data)["sha256"] == record.sha256
 
 
-def test_the_same_rows_give_the_same_bytes(tmp_path: Path, journal: Journal) -> None:
-    fill(journal, NAMES)
-    paths = [tmp_path / "one", tmp_path / "another name"]
-    for path in paths:
-        path.write_bytes(b"x" * 10_000)  # what was there before is gone
-        write_manifest(path, journal.files())
-    assert paths[0].read_bytes() == paths[1].read_bytes()
-    header = paths[0].read_bytes()[:10]
-    # Neither a time (bytes 4 to 7) nor a name (flag 8 in byte 3).
-    assert b"\x1f\x8b\x08\x00\x00\x00\x00\x00" == header[:8]
+def test_what_a_later_version_may_add_is_let_be() -> None:
+    assert read_record(changed("archive", {"key": "x.tgz"})).files == 3
+    assert read_record(changed("snapshot.time", None)).snapshot_time is None
 
 
-def test_an_empty_manifest(tmp_path: Path) -> None:
-    write_manifest(tmp_path / "m", [])
-    assert [] == lines(tmp_path / "m")
+FIELDS = [
+    *("format", "id", "name", "schedule", "started", "finished", "snapshot", "snapshot.tso"),
+    *("snapshot.time", "source", "source.host", "source.port", "source.version", "dumpling"),
+    *("dumpling.version", "dumpling.options", "files", "bytes", "manifest", "manifest.key"),
+    *("manifest.sha256", "tool", "tool.name", "tool.version", "warnings"),
+]
+
+
+@pytest.mark.parametrize("path", FIELDS)
+@pytest.mark.parametrize("value", [..., True, [1], {"a": []}], ids=repr)
+def test_each_field_has_its_type(path: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=path if "." not in path else path.partition(".")[2]):
+        read_record(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format", 0),
+        ("format", -1),
+        ("id", "0123456789ABCDEF" * 2),
+        ("id", "0123"),
+        ("started", "2026-11-22 10:00:00"),
+        ("started", "2026-1-22T10:00:00Z"),
+        ("started", "\u0662026-11-22T10:00:00Z"),
+        ("started", "2026-02-30T10:00:00Z"),
+        ("files", -1),
+        ("files", 1 << 63),
+        ("bytes", 10**400),
+        ("manifest.key", "../manifest.jsonl.gz"),
+        ("manifest.key", ".."),
+        ("manifest.key", ""),
+        ("manifest.key", "a\0b"),
+        ("manifest.sha256", "AB" * 32),
+        ("manifest.sha256", "ab" * 32 + "\n"),
+    ],
+)
+def test_values_that_no_record_has(path: str, value: Any) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - strptime's words or ours
+        read_record(changed(path, value))
+
+
+@pytest.mark.parametrize("read", [open_record, read_record])
+@pytest.mark.parametrize("number", [2, 10**100])
+def test_a_format_of_a_later_version(read: Callable[[bytes], object], number: int) -> None:
+    # Whose hash may be made in another way.
+    data = changed("format", number).replace(b'"sha256":"', b'"sha256":"1', 1)
+    with pytest.raises(LaterFormatError, match=f"format {number}") as caught:
+        read(data)
+    assert ExitCode.USAGE == caught.value.exit_code
+    assert isinstance(caught.value, ValueError)

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from backup_manager.catalog.formats import MANIFEST, RECORD, seal
+from backup_manager.catalog.manifest import ManifestError
 from backup_manager.catalog.publish import Publisher, holds
 from backup_manager.catalog.undo import undo
 from backup_manager.errors import (
@@ -20,10 +21,12 @@ from backup_manager.errors import (
     MismatchError,
     Reason,
     StoreError,
+    VolumeError,
 )
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
 from backup_manager.store.multipart import Multipart
+from backup_manager.store.retries import Patience
 from backup_manager.store.sender import Sender
 from backup_manager.volume.directory import FileState
 from backup_manager.volume.journal import METADATA, Journal
@@ -218,14 +221,28 @@ def test_a_record_that_cannot_be_written(
     store: Store, journal: Journal, put: Put, code: str, status: int
 ) -> None:
     put.turns = [(error(code, status), None)] * 99
+    store.patience = Patience(0)
     with pytest.raises(StoreError) as caught:
         publisher(store, journal).publish(OURS)
     assert (f"s3://{store.settings.bucket}/{KEY}: cannot publish", Reason.UPLOAD) == (
         caught.value.what,
         caught.value.reason,
     )
-    assert (5 if status == 503 else 1) == len(put.conditional)
+    assert 1 == len(put.conditional)
     assert record(store) is None
+
+
+def test_a_storm_at_the_record_is_survived(store: Store, journal: Journal, put: Put) -> None:
+    put.turns = [(error("SlowDown", 503), None)] * 20
+    publisher(store, journal).publish(OURS)
+    assert ([True] * 21, OURS) == (put.conditional, record(store))
+
+
+def test_a_store_that_says_412_and_has_none(store: Store, journal: Journal, put: Put) -> None:
+    put.turns = [(error("PreconditionFailed", 412), None)] * 99
+    with pytest.raises(MismatchError, match="and then had none"):
+        publisher(store, journal).publish(OURS)
+    assert 5 == len(put.conditional)
 
 
 def test_a_store_that_takes_the_record_and_has_none(
@@ -369,7 +386,7 @@ def test_only_the_first_few_are_named(backup: Backup) -> None:
 
 @pytest.fixture
 def sender(store: Store) -> Sender:
-    return Sender(store, patience=0, stop=Impatient(), report=new_report())
+    return Sender(store, stop=Impatient(), report=new_report())
 
 
 @pytest.fixture
@@ -417,6 +434,32 @@ def test_sending_the_manifest(
     one.verify(size, etag)
 
 
+def test_a_volume_that_garbles_the_manifest(
+    store: Store, journal: Journal, sender: Sender, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = publisher(store, journal)
+    one.send_metadata(sender, dump)
+    put_file = sender.put_file
+
+    def garbled(path: Path, key: str) -> Any:
+        path.write_bytes(path.read_bytes()[:-1])
+        return put_file(path, key)
+
+    monkeypatch.setattr(sender, "put_file", garbled)
+    with pytest.raises(VolumeError, match="is not what was written"):
+        one.send_manifest(sender, dump / "manifest")
+
+
+def test_a_manifest_that_could_not_be_read_is_not_sent(
+    store: Store, journal: Journal, sender: Sender, tmp_path: Path
+) -> None:
+    journal.offer(["../outside"])
+    journal.confirm("../outside", FileState(1, 1, 1, 1), read_ns=1, sha256="a" * 64, etag="e")
+    with pytest.raises(ManifestError, match="no relative path"):
+        publisher(store, journal).send_manifest(sender, tmp_path / "manifest")
+    assert [] == list(store.objects(""))
+
+
 # Undoing -----------------------------------------------------------------------------------
 
 
@@ -425,8 +468,8 @@ def test_undoing(backup: Backup, ceph: Ceph, bucket: str) -> None:
     multipart.create(f"{DIRECTORY}/big")
     multipart.create(f"{DIRECTORY}-other/big")
     backup.store.put(f"{DIRECTORY}-other/x", b"")
-    undo(backup.store, DIRECTORY)
-    undo(backup.store, DIRECTORY)
+    undo(backup.store, DIRECTORY, [])
+    undo(backup.store, DIRECTORY, [])
     assert [f"{DIRECTORY}-other/x"] == [item.key for item in backup.store.objects("")]
     uploads = ceph.client().list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [f"{DIRECTORY}-other/big"] == [upload["Key"] for upload in uploads]
@@ -439,7 +482,7 @@ def test_undoing_where_bulk_deletes_are_refused(
         raise error("NotImplemented", 501)
 
     monkeypatch.setattr(backup.store.client, "delete_objects", refuse)
-    undo(backup.store, DIRECTORY)
+    undo(backup.store, DIRECTORY, [])
     assert [] == list(backup.store.objects(""))
 
 
@@ -452,4 +495,4 @@ def test_undoing_where_every_delete_is_refused(
     monkeypatch.setattr(backup.store.client, "delete_objects", refuse)
     monkeypatch.setattr(backup.store.client, "delete_object", refuse)
     with pytest.raises(BackupError, match="s3:DeleteObject"):
-        undo(backup.store, DIRECTORY)
+        undo(backup.store, DIRECTORY, [])

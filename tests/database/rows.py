@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from backup_manager.database.lease import Lease
 from backup_manager.database.lease_document import Document, parse, parse_gc_life_time
-from tests.servers import GC_COMMENT, GC_VALUE, MariaDB
+from tests.servers import GC_COMMENT, GC_VALUE, Database, MariaDB
 
 A, B = "aaaaaaaa", "bbbbbbbb"
 NEED = parse_gc_life_time("72h")
@@ -41,6 +41,15 @@ def age(server: MariaDB, lease_id: str, seconds: int = 100_000) -> None:
             sql = "UPDATE mysql.tidb SET COMMENT = %s WHERE VARIABLE_VALUE = %s AND COMMENT = %s"
             if cursor.execute(sql, (Document(found.original, ends).encode(), value, comment)):
                 return
+
+
+def forget_the_dead(server: Database) -> None:
+    """Let every lease in the row have run out, as after a quarter of an hour."""
+    found = parse(server.gc_row()[1])
+    if found:
+        comment = Document(found.original, dict.fromkeys(found.leases, 1)).encode()
+        sql = "UPDATE mysql.tidb SET COMMENT = %s WHERE VARIABLE_NAME = 'tikv_gc_life_time'"
+        server.execute(sql, (comment,))
 
 
 def die(lease: Lease) -> None:

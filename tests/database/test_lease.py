@@ -1,5 +1,6 @@
 """Taking the lease and giving it back, and what stands against it."""
 
+import io
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from backup_manager.errors import (
     ProtectionError,
     Reason,
 )
+from backup_manager.report import Report
 from backup_manager.signals import Stop
 from tests.database.conftest import USER, Make, eventually
 from tests.database.rows import (
@@ -22,7 +24,7 @@ from tests.database.rows import (
     leases,
     write,
 )
-from tests.servers import GC_COMMENT, GC_VALUE, MariaDB
+from tests.servers import GC_COMMENT, GC_NAME, GC_VALUE, MariaDB
 
 
 def test_taken_and_given_back(database: Database, server: MariaDB, make: Make) -> None:
@@ -107,6 +109,48 @@ def refusal(lease: Lease) -> ProtectionError:
 def test_no_row(database: Database, server: MariaDB, make: Make) -> None:
     server.execute("DELETE FROM mysql.tidb")
     assert Reason.GC_READ == refusal(make(database)).reason
+
+
+def test_a_row_that_goes_in_mid_run(
+    database: Database, server: MariaDB, make: Make, report: Report
+) -> None:
+    with make(database, heartbeat_seconds=BEAT) as lease:
+        server.execute("DELETE FROM mysql.tidb")
+        eventually(lambda: bool(report.summary.warnings))
+        lease.check()
+    # Nothing of the lease is left anywhere, so nobody need remember it.
+    assert lease.given_back
+    while_it_ran, in_the_end = report.summary.warnings
+    for warning in (while_it_ran, in_the_end):
+        assert "tikv_gc_life_time" in warning
+        assert f"SET GLOBAL tidb_gc_life_time = '{GC_VALUE}'" in warning
+        assert ": )" not in warning
+        assert "the next backup" not in warning
+
+
+def test_a_row_that_comes_back_is_raised_again(
+    database: Database, server: MariaDB, make: Make, log: io.StringIO
+) -> None:
+    with make(database, heartbeat_seconds=BEAT) as lease:
+        server.execute("DELETE FROM mysql.tidb")
+        eventually(lambda: '"level": "warning"' in log.getvalue())
+        # As TiDB's GC worker does it.
+        server.execute("INSERT INTO mysql.tidb VALUES (%s, '10m0s', 'made anew')", (GC_NAME,))
+        eventually(lambda: "72h0m0s" == server.gc_row()[0])
+        lease.check()
+    assert ("10m0s", "made anew") == server.gc_row()
+
+
+def test_a_value_of_null_in_mid_run_stays(
+    database: Database, server: MariaDB, make: Make, report: Report
+) -> None:
+    with make(database, heartbeat_seconds=BEAT):
+        server.execute("UPDATE mysql.tidb SET VARIABLE_VALUE = NULL")
+        eventually(lambda: "no duration" in "".join(report.summary.warnings))
+    value, comment = server.gc_row()
+    assert not value
+    assert GC_COMMENT == comment
+    assert 1 == len(report.summary.warnings)
 
 
 @pytest.mark.parametrize("value", ["10min", "", None])

@@ -116,6 +116,27 @@ def test_a_lower_value_of_somebody_elses_is_raised_and_comes_back() -> None:
     assert Row("20m0s", BEFORE.comment) == release(taken.row, A, now=NOW).row
 
 
+@pytest.mark.parametrize("other_leaves", [True, False])
+def test_a_lowering_that_another_run_saw_first_is_seen_by_each(other_leaves: bool) -> None:
+    both = renew(raised(), B, need=NEED // 3, now=NOW).row
+    lowered = Row("20m0s", both.comment)
+    # The other run makes the lower value the original, so it no longer looks like a foreign one.
+    if other_leaves:
+        between = release(lowered, B, now=NOW + 1).row
+        assert "20m0s" == between.value
+    else:
+        between = renew(lowered, B, need=NEED // 3, now=NOW + 1).row
+        assert "24h0m0s" == between.value
+    taken = renew(between, A, need=NEED, now=NOW + 2)
+    assert taken.lowered
+    assert "72h0m0s" == taken.row.value
+
+
+def test_to_join_another_runs_lease_is_no_lowering() -> None:
+    assert not renew(raised(NEED // 3), B, need=NEED, now=NOW).lowered
+    assert not renew(raised(), A, need=NEED, now=NOW + 1).lowered
+
+
 def test_a_higher_value_of_somebody_elses_stays_for_good() -> None:
     higher = Row("80h", raised().comment)
     taken = renew(higher, A, need=NEED, now=NOW)

@@ -47,6 +47,27 @@ def test_a_document_that_was_laid_out_anew_is_still_ours(document: Document) -> 
     assert document == parse(text)
 
 
+@given(texts | documents.map(Document.encode), st.data())
+def test_whatever_a_comment_holds(comment: str, data: st.DataObject) -> None:
+    """It is ours, or it comes back as it was; no text ends a run with anything but an error."""
+    if comment and data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(comment) - 1))
+        comment = (
+            comment[:at] + data.draw(st.characters(exclude_categories=["Cs"])) + comment[at + 1 :]
+        )
+    found = parse(comment)
+    assert found is None or parse(found.encode()) in (found, None)
+    try:
+        taken = renew(Row("10m0s", comment), A, need=NEED, now=NOW)
+    except ProtectionError:
+        return
+    left = release(taken.row, A, now=NOW).row
+    if found is None:
+        assert Row("10m0s", comment) == left
+    else:
+        assert found.original.comment == left.comment or parse(left.comment) is not None
+
+
 def altered(**fields: object) -> str:
     return json.dumps(json.loads(TAKEN.comment or "") | fields)
 
@@ -74,6 +95,8 @@ def altered(**fields: object) -> str:
         altered(leases={A: True}),
         altered(leases={A: float("nan")}),
         altered(leases={A: 10**500}),
+        altered(leases={A: 1}).replace('"set"', '"set": "1m", "set"'),
+        altered(leases={A: 1}).replace(f'"{A}"', f'"{A}": 2, "{A}"'),
         altered(**{"backup-manager": 2}),
         altered(**{"backup-manager": True}),
         altered(value="x" * COMMENT_LIMIT),

@@ -169,6 +169,28 @@ def test_a_release_while_a_heartbeat_hangs(
     assert [] == report.summary.warnings
 
 
+def test_a_heartbeat_that_the_server_kills(
+    database: Database, server: MariaDB, make: Make, report: Report
+) -> None:
+    """Its UPDATE waits for the row that somebody holds, and there its connection is killed."""
+    waiting = "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE 'UPDATE mysql.tidb%%'"
+    with make(database, heartbeat_seconds=BEAT) as lease:
+        ended = leases(server)[A]
+        with server.connect() as holder, holder.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("SELECT * FROM mysql.tidb FOR UPDATE")
+            eventually(lambda: len(server.execute(waiting, ())) == 1)
+            ((number,),) = server.execute(waiting, ())
+            server.execute(f"KILL {int(number)}")
+            eventually(lambda: (number,) not in server.execute(waiting, ()))
+            holder.rollback()
+        age(server, A, 500)
+        eventually(lambda: leases(server)[A] >= ended)
+        lease.check()
+    assert BEFORE == server.gc_row()
+    assert [] == report.summary.warnings
+
+
 def test_a_row_that_somebody_holds_is_waited_for(
     database: Database, server: MariaDB, make: Make
 ) -> None:

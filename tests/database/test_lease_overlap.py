@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 
-from backup_manager.database.connection import Database
+from backup_manager.database.connection import Database, Source
 from backup_manager.database.dead_leases import clear_dead
 from backup_manager.database.lease_document import Original, parse
 from backup_manager.report import Report
@@ -164,9 +164,22 @@ def test_a_run_that_takes_none_clears_dead_ones(
     clear_dead(database, [], stop=stop, report=report)
     assert BEFORE == server.gc_row()
     server.execute("DELETE FROM mysql.tidb")
-    assert [] == report.summary.warnings
     clear_dead(database, [A], stop=stop, report=report)
-    assert 1 == len(report.summary.warnings)
+    assert [] == report.summary.warnings
+
+
+def test_dead_leases_that_cannot_be_removed_are_a_warning(
+    database: Database, server: MariaDB, make: Make, stop: Stop, report: Report
+) -> None:
+    dead = make(database, A)
+    dead.acquire()
+    die(dead)
+    server.create_account("poor", "x", grants=["SELECT ON mysql.tidb"])
+    with Database(Source(server.host, server.port, "poor", "x"), stop=stop) as poor:
+        clear_dead(poor, [A], stop=stop, report=report)
+    (warning,) = report.summary.warnings
+    assert "the next backup removes them" in warning
+    assert "UPDATE command denied" in warning
 
 
 def test_the_journal_knows_the_original_where_the_comment_was_wiped(

@@ -131,6 +131,26 @@ def test_any_bytes_are_metadata_or_an_error(noise: bytes) -> None:
         assert data.endswith(f"Finished dump at: {found.finished}\n".encode())
 
 
+LINES = st.lists(
+    st.sampled_from(TIDB.splitlines(keepends=True) + MARIADB.splitlines(keepends=True))
+    | st.binary(max_size=30).map(lambda noise: b"\tPos: " + noise + b"\n")
+    | st.binary(max_size=30)
+)
+
+
+@given(LINES)
+def test_lines_of_it_in_any_order(lines: list[bytes]) -> None:
+    data = TIDB[: TIDB.index(b"\n") + 1] + b"".join(lines)
+    try:
+        found = metadata.check_data(data, None)
+    except DumpInvalidError:
+        return
+    # A position is one that stands there, and is the server's own, not a replica's.
+    assert found.position
+    assert f"\tPos: {found.position}".encode() in data
+    assert b"SHOW MASTER STATUS" in data[: data.index(found.position.encode())]
+
+
 @given(st.data())
 def test_a_damaged_byte_never_changes_an_expected_position_unseen(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(TIDB) - 1))

@@ -1,17 +1,21 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backup_manager.database.source import Source
-from backup_manager.dumpling import decisions
+from backup_manager.dumpling import decisions, pflag
+from backup_manager.dumpling.binary import Flag
 from backup_manager.dumpling.command import (
     check_user,
     command,
+    output_of,
     output_option,
     public_argv,
+    secret_environment,
 )
 from backup_manager.dumpling.decisions import Verdict
 from backup_manager.dumpling.options import Options, merge, parse_filesize
@@ -40,6 +44,7 @@ def argv(*items: str, rules: tuple[str, ...] = ()) -> list[str]:
         (["-r0"], ["--threads=16", "--rows=0"]),
         (["-t", "4"], ["--threads=4", "--rows=10000"]),
         (["--rows=1", "-r 2", "--rows", "3"], ["--threads=16", "--rows=3"]),
+        (["--snapshot="], DEFAULTS),  # ours would stand before it, and it would win
         (["-F", "1MiB", "--filesize=256MiB"], [*DEFAULTS, "--filesize=256MiB"]),
         (["-W=0"], [*DEFAULTS, "--no-views=false"]),
         (["--case-sensitive"], [*DEFAULTS, "--case-sensitive=true"]),
@@ -283,3 +288,77 @@ def test_a_colon_in_the_user() -> None:
 )
 def test_the_output_is_read_as_a_url(path: str, expected: str) -> None:
     assert f"--output={expected}" == output_option(Path(path))
+    assert Path(path) == output_of(["/dumpling", output_option(Path(path)), "--threads=1"])
+
+
+def test_a_password_by_the_environment_is_not_in_argv() -> None:
+    binary = replace(BINARY, password_by_environment=True)
+    told = command(binary, merged(), SOURCE, Path("/o"), None)
+    assert SECRET not in " ".join(told)
+    assert {"MYSQL_PWD": SECRET} == secret_environment(binary, SOURCE)
+    assert {} == secret_environment(binary, Source("db", 1, "u"))
+    assert {} == secret_environment(BINARY, SOURCE)
+
+
+# Whatever is given ----------------------------------------------------------------------------
+
+WORDS = st.text() | st.sampled_from(
+    [
+        *("", "0", "1", "true", "-1", "a.b", "shop.*", "*.*", "a=1", "a=1,b=2", "256MiB", "1.5g"),
+        *("none", "snapshot", "auto", "csv", "{{fn .DB}}.{{fn .Table}}.{{.Index}}", "{{define"),
+        *("@/etc/hosts", "9" * 400 + ".0g", "9" * 400 + "t", "9" * 5000, "0x" + "f" * 5000),
+        *('"', "\n", "\0"),
+    ]
+)
+
+
+@st.composite
+def an_option(draw: st.DrawFn) -> list[str]:
+    flag = draw(st.sampled_from([*BINARY.flags.values()]))
+    value = draw(WORDS)
+    ways = [[f"--{flag.name}={value}"], [f"--{flag.name}", value], [f"--{flag.name} {value}"]]
+    ways.append([f"--{flag.name}"])
+    if flag.short:
+        ways += [[f"-{flag.short}{value}"], [f"-{flag.short}", value], [f"-{flag.short}={value}"]]
+    return draw(st.sampled_from(ways))
+
+
+ITEMS = st.lists(an_option() | WORDS.map(lambda word: [word]), max_size=5).map(
+    lambda options: [item for option in options for item in option]
+)
+
+
+@given(ITEMS, st.lists(WORDS, max_size=3))
+@example(["--filesize=" + "9" * 400 + ".0g"], [])
+@example(["--threads=" + "9" * 5000], [])
+@example(["--snapshot="], [])
+def test_any_options_are_merged_or_refused(items: list[str], rules: list[str]) -> None:
+    try:
+        options = merge(items, rules, BINARY)
+        told = command(BINARY, options, SOURCE, Path("/backup/x"), "4207")
+    except UsageError:
+        return
+    uses = pflag.parse(told[1:], lambda name: BINARY.flags[name], _no_short)
+    names = [use.flag.name for use in uses]
+    given_once = {"host", "port", "user", "password", "output", "status-addr", "logfmt", "ca"}
+    # Each option that is not a list stands there once, whoever gave it, and ours are ours.
+    once = [use for use in uses if not use.flag.is_list and use.flag.kind != "stringToString"]
+    assert len({use.flag.name for use in once}) == len(once)
+    assert given_once <= set(names)
+    assert MANAGED_ARGV == told[: len(MANAGED_ARGV)]
+    # What is merged is merged.
+    again = merge(options.argv, (), BINARY)
+    assert options.argv == again.argv
+    assert options.values == again.values
+    assert (options.tables_list, options.databases, options.params) == (
+        again.tables_list,
+        again.databases,
+        again.params,
+    )
+    assert 0 < options.threads
+    assert 0 <= options.rows
+    assert 0 <= options.filesize
+
+
+def _no_short(letter: str) -> Flag:
+    raise AssertionError(letter)

@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backup_manager.dumpling import pflag
@@ -204,3 +204,21 @@ def test_wrong_values_are_named(kind: str, value: str) -> None:
 )
 def test_maps(value: str, expected: dict[str, str]) -> None:
     assert expected == pflag.parse_map(value)
+
+
+KINDS = ["bool", "int", "uint", "duration", "strings", "stringToString", "string"]
+
+
+@given(st.sampled_from(KINDS), st.text())
+@example("uint", "9" * 5000)
+@example("int", "-0x" + "f" * 5000)
+@example("duration", "9" * 2_000_000 + "h")
+@example("stringToString", '"=,="')
+def test_any_value_is_taken_or_refused(kind: str, value: str) -> None:
+    flag = Flag("x", None, kind)
+    try:
+        taken = pflag.check_value(flag, value)
+    except UsageError:
+        return
+    # A value that was taken is taken again, and stays what it is.
+    assert taken == pflag.check_value(flag, taken)
