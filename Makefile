@@ -16,7 +16,7 @@ demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compar
 	@$(BIN)/python -m tests.demo
 
 test: servers lint ## Everything that is checked: lint, then all tests with coverage
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --cov=backup_manager --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal --cov=backup_manager --cov-report=term-missing:skip-covered
 
 torture: servers venv ## Backups killed at 400 points and run again: half an hour; SHARE=40 is less
 	@$(BIN)/python -m tests.torture $(if $(SHARE),--share $(SHARE))

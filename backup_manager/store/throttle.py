@@ -65,4 +65,4 @@ class Throttle:
                     self._limit += 1
                     if self._limit == self._most:
                         self._report.info("the store keeps up again: requests at once as before")
-            self._turn.notify()
+            self._turn.notify(max(0, self._limit - self._under_way))
