@@ -2,7 +2,13 @@
 
 from backup_manager.export import protection, steps
 from backup_manager.export.job import Job
-from backup_manager.export.takeup import clear, earlier_runs, hold_identity, published
+from backup_manager.export.takeup import (
+    clear,
+    earlier_runs,
+    hold_identity,
+    make_room,
+    published,
+)
 
 
 def export(job: Job) -> None:
@@ -16,6 +22,7 @@ def export(job: Job) -> None:
         taken = earlier.taken
         database = None if taken else steps.connect(job)
         store = steps.reach_store(job)
+        make_room(job, earlier.dead)
         with (
             steps.running(job, store, database, taken) as run,
             steps.sending(job, store, run, lock) as beside,

@@ -37,7 +37,7 @@ class Beside:
         self._seen: object = None
         self._moved_at = time.monotonic()
         self._looked_at = 0.0
-        self._on_volume = 0
+        self._on_volume: int | None = None
         self._after_dump_since = time.monotonic()
 
     @property
@@ -91,14 +91,14 @@ class Beside:
 
     def _check_stall(self, phase: str, now: float) -> None:
         silent = now - self._moved_at
-        if silent < min(_DEEP_LOOK_SECONDS, self._limit):
+        if silent < min(_DEEP_LOOK_SECONDS, self._limit / 2):
             return
         if self._meter and now - self._looked_at >= min(_DEEP_LOOK_SECONDS, self._limit / 2):
             # Only now, since it costs a look at every file: one big file grows without an event.
             self._looked_at = now
             on_volume = sum(stat.st_size for _, stat in scan(self._run.place.dump))
-            if on_volume != self._on_volume:
-                self._on_volume = on_volume
+            before, self._on_volume = self._on_volume, on_volume
+            if before is not None and on_volume != before:
                 self._moved_at = now
                 return
         if silent >= self._limit:

@@ -11,7 +11,11 @@ from backup_manager import __version__
 from backup_manager.canonical import timestamp
 from backup_manager.catalog.formats import FORMAT, MANIFEST, open_record, seal
 from backup_manager.export.job import Job
+from backup_manager.settings import DEFINITIONS
 from backup_manager.volume.runs import Run
+
+# Options for Dumpling stand behind --, all of them; the others would not go on with the dump.
+_NOT_REPEATED = {"dumpling_option", "no_resume", "resume_max_age"}
 
 
 def facts_of(job: Job, server_version: str) -> dict[str, str]:
@@ -29,22 +33,19 @@ def facts_of(job: Job, server_version: str) -> dict[str, str]:
 
 def command_of(job: Job) -> str:
     """Return the command that goes on with this job's run, without secrets."""
-    settings = {
-        "host": job.source.host,
-        "port": str(job.source.port),
-        "user": job.source.user,
-        "provider": job.store.provider,
-        "endpoint": job.store.endpoint,
-        "region": job.store.region,
-        "bucket": job.store.bucket,
-        "prefix": job.store.prefix,
-        "volume": str(job.volume),
-        "name": job.settings["name"],
-        "owner-uid": job.settings["owner_uid"],
-    }
-    words = [f"--{flag}={value}" for flag, value in settings.items() if value]
-    words += [f"--table-filter={rule}" for rule in job.settings["table_filter"]]
-    words += ["--resume-max-age=8760h", "--", *job.dumpling_args]
+    words = []
+    for definition in DEFINITIONS:
+        setting = job.settings.resolved[definition.name]
+        if setting.origin == "default" or definition.name in _NOT_REPEATED:
+            continue
+        if definition.switch:
+            words += [f"--{definition.flag}"] if setting.value else []
+        else:
+            given = setting.value if definition.repeated else [setting.text]
+            words += [f"--{definition.flag}={value}" for value in given]
+    words.append("--resume-max-age=8760h")
+    if job.dumpling_args:
+        words += ["--", *job.dumpling_args]
     return job.report.redact(shlex.join(["backup-manager", "export", *words]))
 
 

@@ -14,7 +14,7 @@ from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import BackupError, HeldError, VolumeError
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store, StoreSettings
-from backup_manager.volume.directory import FileState, scan
+from backup_manager.volume.directory import FileState, remove_tree, scan
 from backup_manager.volume.journal_file import DamagedJournalError
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Place, Run, find, lock_path
@@ -156,6 +156,34 @@ def _publishable(run: Run) -> bool:
     return True
 
 
+def make_room(job: Job, dead: list[Dead]) -> None:
+    """Remove the local dumps of dead runs that are of no use: a full volume takes no new run.
+
+    Their journals stay until ``clear``: they know what is to be undone elsewhere. What cannot be
+    removed stays, with a warning.
+    """
+    for one in dead:
+        try:
+            _make_room(job, one)
+        except VolumeError as error:
+            job.report.warn(f"the local data of {one.place.backup} stays: {error.message}")
+
+
+def _make_room(job: Job, dead: Dead) -> None:
+    place, run = dead.place, dead.run
+    if run and _young(job, run) and _publishable(run):
+        return
+    end_leftover(place.dump)
+    # A run without a file was killed before it had sent anything.
+    if run is None and place.dump.is_dir() and next(scan(place.dump), None):
+        # Without its journal nobody knows what is ours in the store: nothing is removed there.
+        job.report.warn(
+            f"the journal of {place.backup} is damaged: its local data is removed; what it may "
+            "have left in the store is not"
+        )
+    remove_tree(place.dump)
+
+
 def clear(job: Job, store: Store, dead: list[Dead]) -> None:
     """Clear away dead runs: what they left in the store, then their local data.
 
@@ -172,15 +200,8 @@ def clear(job: Job, store: Store, dead: list[Dead]) -> None:
 
 def _clear(job: Job, store: Store, dead: Dead) -> None:
     place, run = dead.place, dead.run
-    end_leftover(place.dump)
+    _make_room(job, dead)
     if run is None:
-        # Without its journal nobody knows what is ours in the store: nothing is removed there. A
-        # run without a file was killed before it had sent anything.
-        if place.dump.is_dir() and next(scan(place.dump), None):
-            job.report.warn(
-                f"the journal of {place.backup} is damaged: its local data is removed; what it "
-                "may have left in the store is not"
-            )
         place.remove()
         return
     location = StoreSettings(**run.load("store"))
@@ -212,9 +233,12 @@ def published(store: Store, run: Run) -> bool:
         raise
 
 
+def _young(job: Job, run: Run) -> bool:
+    return bool(run.snapshot_age_seconds < job.settings["retain_unpublished"])
+
+
 def _keep(job: Job, run: Run) -> bool:
-    old = run.snapshot_age_seconds >= job.settings["retain_unpublished"]
-    if old or not _publishable(run):
+    if not _young(job, run) or not _publishable(run):
         return False
     job.report.warn(
         f"the finished dump {run.place.backup} was never published and stays on the volume for "

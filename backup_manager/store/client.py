@@ -16,7 +16,8 @@ from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store import credentials
 from backup_manager.store.content_md5 import add_content_md5
-from backup_manager.store.faults import FAULTS, explain, needed, not_found
+from backup_manager.store.faults import FAULTS, explain, fix_for, needed, not_found, short_fault
+from backup_manager.store.paging import pages
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.retries import Judge, Patience
 from backup_manager.store.wire import Wire
@@ -191,7 +192,7 @@ class Store:
     def _say(self, state: RetryCallState) -> None:
         self.last_fault = state.outcome.exception() if state.outcome else None
         say = self._report.info if state.attempt_number == 1 else self._report.debug
-        say("waiting for the store", why=str(self.last_fault), limit=self.patience.seconds)
+        say("waiting for the store", why=short_fault(self.last_fault), limit=self.patience.seconds)
 
     def call(self, doing: str, call: Callable[[], _T], reason: Reason | None = None) -> _T:
         """Make a call like ``attempt`` and explain what it raises: a StoreError."""
@@ -233,22 +234,22 @@ class Store:
 
     def objects(self, prefix: str) -> Iterator[Listed]:
         """List the objects whose keys begin with ``prefix``, a page at a time."""
-        token: dict[str, str] = {}
-        while True:
-            page = self.call(
+        where = self.settings.url(prefix)
+
+        def ask(token: dict[str, Any]) -> Any:
+            return self.call(
                 f"list {prefix}",
-                lambda token=token: self.client.list_objects_v2(  # type: ignore[misc]  # mypy has no type for it
+                lambda: self.client.list_objects_v2(
                     Bucket=self.settings.bucket, Prefix=prefix, **token
                 ),
             )
-            for item in page.get("Contents", ()):
-                yield Listed(
-                    needed(item, "Key"), needed(item, "Size"), needed(item, "ETag").strip('"')
-                )
+
+        for page in pages(ask, {"ContinuationToken": "NextContinuationToken"}, where):
             # What is no listing at all has no such field; it must not be taken for an empty one.
-            if not needed(page, "IsTruncated"):
-                return
-            token = {"ContinuationToken": needed(page, "NextContinuationToken")}
+            needed(page, "IsTruncated", where)
+            for item in page.get("Contents", ()):
+                key, size, etag = (needed(item, name, where) for name in ("Key", "Size", "ETag"))
+                yield Listed(key, size, etag.strip('"'))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects in bulk; what is gone already is success."""
@@ -271,8 +272,8 @@ class Store:
         for error in answer.get("Errors", ()):
             raise StoreError(
                 f"{self.settings.url(error.get('Key', ''))}: cannot delete it",
-                why=str(error.get("Code")),
-                fix="allow the key s3:DeleteObject under the prefix",
+                why=f"the store answered {error.get('Code')}",
+                fix=fix_for(str(error.get("Code")), "s3:DeleteObject"),
             )
         unnamed = set(keys).difference(item.get("Key") for item in answer.get("Deleted", ()))
         if unnamed:

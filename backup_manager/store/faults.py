@@ -1,5 +1,6 @@
 """What a store's refusal means: whether to try again, and what to tell the user."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,10 +76,24 @@ _FIXES = {
 }
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+_OVERLOADED = "the store is overloaded or failing: run the same command again when it is well"
+# Multipart uploads are made by the right to put objects; the other calls have their own names.
+_PERMISSIONS = {
+    "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "ListObjectsV2": "s3:ListBucket",
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
+    "DeleteObject": "s3:DeleteObject",
+    "DeleteObjects": "s3:DeleteObject",
+}
 _ACTIONS = (
-    "allow the key s3:ListBucket, s3:PutObject, s3:GetObject, s3:DeleteObject, "
-    "s3:AbortMultipartUpload, s3:ListMultipartUploadParts and s3:ListBucketMultipartUploads under "
-    "the prefix"
+    "A backup needs s3:ListBucket, s3:PutObject, s3:GetObject, s3:DeleteObject, "
+    "s3:AbortMultipartUpload, s3:ListMultipartUploadParts and s3:ListBucketMultipartUploads there"
 )
 
 
@@ -147,6 +162,11 @@ def refused(error: BaseException) -> bool:
     return code_of(error) in _FORBIDDEN
 
 
+def upload_gone(error: BaseException) -> bool:
+    """Tell whether the store has no such multipart upload; of some it says NoSuchKey (Ceph 16)."""
+    return code_of(error) == "NoSuchUpload" or not_found(error)
+
+
 def not_found(error: BaseException) -> bool:
     return code_of(error) in _NOT_FOUND
 
@@ -171,13 +191,13 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
     if isinstance(error, SSLError | PoolSSLError) and "certificate" in str(error).lower():
         return StoreError(
             what,
-            why=f"the store's certificate is not trusted ({_short(error)})",
+            why=f"the store's certificate is not trusted ({short_fault(error)})",
             fix="set AWS_CA_BUNDLE to the file with the CA's certificate",
             reason=reason,
         )
     return StoreError(
         what,
-        why=_short(error),
+        why=short_fault(error),
         fix="check --endpoint, its port, the network, and that the store is up",
         reason=reason,
     )
@@ -193,25 +213,39 @@ def _foreign(error: BaseException) -> bool:
     return isinstance(error, ResponseParserError)
 
 
-def needed(answer: Mapping[str, Any], name: str) -> Any:
+def needed(answer: Mapping[str, Any], name: str, where: str) -> Any:
     """Return a field of an answer; raise StoreError where the store has left it out."""
     if name not in answer:
         raise StoreError(
-            "the store's answer cannot be used",
+            f"{where}: the answer is none of an S3 store",
             why=f"it has no {name}",
-            fix="check that --endpoint is an S3 store, with no proxy that changes its answers",
+            fix="check that --endpoint is an S3 store, with no proxy that answers in its place",
         )
     return answer[name]
 
 
-def _fix(code: str, error: BaseException) -> str:
+def fix_for(code: str, action: str) -> str:
+    """Return what to do about an error code; ``action`` is what the key may not do, if it is that.
+
+    A code that passes was tried again already.
+    """
     if code in _FIXES:
         return _FIXES[code]
     if code in _FORBIDDEN:
-        return _ACTIONS
-    if passing(error):
-        return "the store is overloaded or failing: run the same command again when it is well"
+        return f"allow the key {action} under the prefix. {_ACTIONS}" if action else _ACTIONS
+    if code in _PASSING_CODES:
+        return _OVERLOADED
     return "look the code up in the store's documentation"
+
+
+def _fix(code: str, error: BaseException) -> str:
+    return _OVERLOADED if passing(error) else fix_for(code, _action(error))
+
+
+def _action(error: BaseException) -> str:
+    """Return the permission that a call needs, by its name."""
+    operation = error.operation_name if isinstance(error, ClientError) else "PutObject"
+    return _PERMISSIONS.get(operation, "")
 
 
 def _words(error: BaseException) -> str:
@@ -225,8 +259,16 @@ def _words(error: BaseException) -> str:
     return text if message in {"", "None"} else f"{text}: {message.rstrip('.')}"
 
 
-def _short(error: BaseException) -> str:
-    """Say the cause in one line: urllib3 and botocore wrap it many times over."""
+def short_fault(error: BaseException | None) -> str:
+    """Say what went wrong in one line: the store's own words, or the cause that libraries wrap."""
+    if error is None:
+        return ""
+    if code_of(error) or status_of(error):
+        return _words(error)
     wrapped = getattr(error, "kwargs", {}).get("error")
     reason = wrapped or getattr(error, "reason", None) or error
-    return f"{type(error).__name__}: {str(reason).rstrip('.')}"[:500]
+    if isinstance(reason, HTTPError) and len(reason.args) > 1:
+        reason = reason.args[-1]  # the cause beside urllib3's words, or its text behind the pool
+    # urllib3 puts the connection's own name before what happened to it.
+    text = re.sub(r"^<?\w+\(host=[^)]*\)>?: ", "", str(reason)).rstrip(".")
+    return f"{text or type(reason).__name__}"[:500]

@@ -13,7 +13,9 @@ from backup_manager.store.faults import (
     passing,
     refused,
     unsupported,
+    upload_gone,
 )
+from backup_manager.store.paging import pages
 from backup_manager.store.sender import UploadGoneError
 
 _MD5 = re.compile("[0-9a-f]{32}")
@@ -44,7 +46,7 @@ class Multipart:
             ),
             Reason.UPLOAD,
         )
-        return str(needed(answer, "UploadId"))
+        return str(needed(answer, "UploadId", self._store.settings.url(key)))
 
     def complete(self, key: str, upload_id: str, etags: list[str]) -> str:
         """Complete a multipart upload of all its parts in order; return the object's ETag.
@@ -86,7 +88,7 @@ class Multipart:
         try:
             self._client.list_parts(Bucket=self._bucket, Key=key, UploadId=upload_id, MaxParts=1)
         except self._client.exceptions.ClientError as answer:
-            return not_found(answer) or code_of(answer) == "NoSuchUpload"
+            return upload_gone(answer)
         return False
 
     def made_of(self, key: str, etags: list[str]) -> str | None:
@@ -122,55 +124,55 @@ class Multipart:
 
         Where the store cannot list them, there are none.
         """
-        found: list[tuple[str, str]] = []
-        marker: dict[str, str] = {}
-        while True:
+        where = self._store.settings.url(prefix)
 
-            def list_page(marker: dict[str, str] = marker) -> Any:
-                try:
-                    return self._client.list_multipart_uploads(
-                        Bucket=self._bucket, Prefix=prefix, **marker
-                    )
-                except self._client.exceptions.ClientError as error:
-                    # NoSuchUpload is how rclone says that there is none (seen on 1.75).
-                    if code_of(error) == "NoSuchUpload" or unsupported(error):
-                        return {}
-                    raise
+        def list_page(marks: dict[str, Any]) -> Any:
+            try:
+                return self._client.list_multipart_uploads(
+                    Bucket=self._bucket, Prefix=prefix, **marks
+                )
+            except self._client.exceptions.ClientError as error:
+                # NoSuchUpload is how rclone says that there is none (seen on 1.75).
+                if code_of(error) == "NoSuchUpload" or unsupported(error):
+                    return {}
+                raise
 
-            page = self._store.call(f"list the open multipart uploads under {prefix}", list_page)
-            found += [(item["Key"], item["UploadId"]) for item in page.get("Uploads", ())]
-            if not page.get("IsTruncated"):
-                return found
-            marker = {
-                "KeyMarker": needed(page, "NextKeyMarker"),
-                "UploadIdMarker": needed(page, "NextUploadIdMarker"),
-            }
+        def ask(marks: dict[str, Any]) -> Any:
+            doing = f"list the open multipart uploads under {prefix}"
+            return self._store.call(doing, lambda: list_page(marks))
+
+        marks = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+        return [
+            (needed(item, "Key", where), needed(item, "UploadId", where))
+            for page in pages(ask, marks, where)
+            for item in page.get("Uploads", ())
+        ]
 
     def parts(self, key: str, upload_id: str) -> dict[int, tuple[int, str]] | None:
         """Return size and ETag of each part of an open upload by number.
 
         None if the upload is gone, or the store cannot or may not tell.
         """
+        where = self._store.settings.url(key)
+
+        def list_page(marks: dict[str, Any]) -> Any:
+            try:
+                return self._client.list_parts(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id, **marks
+                )
+            except self._client.exceptions.ClientError as error:
+                if upload_gone(error) or unsupported(error) or refused(error):
+                    return None
+                raise
+
+        def ask(marks: dict[str, Any]) -> Any:
+            return self._store.call(f"list the parts of {key}", lambda: list_page(marks))
+
         found: dict[int, tuple[int, str]] = {}
-        marker: dict[str, int] = {}
-        while True:
-
-            def list_page(marker: dict[str, int] = marker) -> Any:
-                try:
-                    return self._client.list_parts(
-                        Bucket=self._bucket, Key=key, UploadId=upload_id, **marker
-                    )
-                except self._client.exceptions.ClientError as error:
-                    gone = not_found(error) or code_of(error) == "NoSuchUpload"
-                    if gone or unsupported(error) or refused(error):
-                        return None
-                    raise
-
-            page = self._store.call(f"list the parts of {key}", list_page)
+        for page in pages(ask, {"PartNumberMarker": "NextPartNumberMarker"}, where):
             if page is None:
                 return None
             for part in page.get("Parts", ()):
-                found[part["PartNumber"]] = (part["Size"], part["ETag"].strip('"'))
-            if not page.get("IsTruncated"):
-                return found
-            marker = {"PartNumberMarker": needed(page, "NextPartNumberMarker")}
+                etag = needed(part, "ETag", where).strip('"')
+                found[needed(part, "PartNumber", where)] = (needed(part, "Size", where), etag)
+        return found

@@ -12,7 +12,7 @@ from backup_manager.errors import BackupError, DumpInvalidError, Reason
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
-from backup_manager.store.faults import FAULTS, code_of, explain, throttled
+from backup_manager.store.faults import FAULTS, code_of, explain, short_fault, throttled
 from backup_manager.store.retries import Judge
 from backup_manager.store.source import FileChangedError, SourceFile
 from backup_manager.store.throttle import Throttle
@@ -93,6 +93,9 @@ class Sender:
         with self._lock:
             self.bytes_sent += body.length
             self._sent_at = time.monotonic()
+            recovered, self._store.last_fault = self._store.last_fault, None
+        if recovered is not None:
+            self._report.info("the store takes what is sent again")
         return etag
 
     def _try(self, call: Callable[[], str]) -> str:
@@ -126,6 +129,13 @@ class Sender:
 
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        if self._store.last_fault is None:
+            # Once for an outage, however many files meet it.
+            self._report.info(
+                "the store fails for now: it is asked on and on",
+                why=short_fault(error),
+                limit=self._store.patience.seconds,
+            )
         self._store.last_fault = error
         self._report.debug("sending is tried again", attempt=state.attempt_number, why=str(error))
 

@@ -102,12 +102,20 @@ class IdentityLock:
         self._looked_at = time.monotonic()
         if self._volume:
             self._volume.check()
-        if not self.held():
+        if self.held():
+            return
+        what = "the lock on the volume was lost"
+        if not self._signature():
             raise HeldError(
-                "the lock on the volume was lost",
-                why=f"{self.path.name} is now held by {self.holder()}",
-                fix="let the other run end; run this one again if it does not publish the backup",
+                what,
+                why=f"{self.path.name} was removed from the volume, or emptied",
+                fix="find out who deletes files there, then run the same command again",
             )
+        raise HeldError(
+            what,
+            why=f"{self.path.name} is now held by {self.holder()}",
+            fix="let the other run end; run this one again if it does not publish the backup",
+        )
 
     def tick(self) -> None:
         """Check at most once a second; to be called all the time."""

@@ -1,7 +1,9 @@
 """The runs on a volume: one directory each, named after its identity and its backup.
 
-<volume>/<identity>.backup-2026-11-22T10:00:00Z-1a2b3c4d/journal.sqlite
-/dump/      Dumpling's files
+<volume>/<identity>.backup-2026-11-22T10:00:00Z-1a2b3c4d/
+    journal.sqlite
+    dump/                  Dumpling's files
+    manifest.jsonl.gz
 <volume>/<identity>.lock
 """
 
@@ -10,12 +12,14 @@ import json
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from backup_manager.canonical import canonical, timestamp
+from backup_manager.errors import BackupError
 from backup_manager.volume.directory import remove_tree, sync_directory, volume_errors
 from backup_manager.volume.journal import Journal
 from backup_manager.volume.journal_file import DamagedJournalError
@@ -94,13 +98,18 @@ class Run:
         started = timestamp(datetime.now(UTC))
         backup = f"backup-{started}-{run_id[:_SHORT]}"
         place = Place(volume / f"{identity}.{backup}", identity, backup, run_id[:_SHORT])
-        with volume_errors(f"{place.path} cannot be made"):
-            place.path.mkdir(mode=0o700)
-            place.dump.mkdir(mode=0o700)
-        journal = Journal(place.journal, create=True)
-        journal.remember(id=run_id, started=started, directory=key(backup), **facts)
-        sync_directory(place.path)
-        sync_directory(volume)
+        try:
+            with volume_errors(f"{place.path} cannot be made"):
+                place.path.mkdir(mode=0o700)
+                place.dump.mkdir(mode=0o700)
+            journal = Journal(place.journal, create=True)
+            journal.remember(id=run_id, started=started, directory=key(backup), **facts)
+            sync_directory(place.path)
+            sync_directory(volume)
+        except BackupError:
+            with suppress(BackupError):
+                remove_tree(place.path)
+            raise
         return cls(place, journal)
 
     @classmethod

@@ -79,7 +79,8 @@ def test_a_big_file_that_is_written_again_while_its_parts_are_sent(
 def test_a_file_that_it_takes_away_again(
     double: Make, ceph: Ceph, bucket: str, tmp_path: Path, misdeed: str
 ) -> None:
-    act, reached, go_on = _gate(tmp_path, "act", file="shop.orders.0*")
+    # All data files: which of them is the first to be closed is not known.
+    act, reached, go_on = _gate(tmp_path, "act", file="shop.orders.0*", after_files=2)
     with double({"misdeed": misdeed, **act}).start() as running:
         running.wait_until(reached.exists)
         running.wait_until(lambda: any("shop.orders.0" in key for key in keys(ceph, bucket)))

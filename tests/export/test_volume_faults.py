@@ -102,6 +102,19 @@ def test_full_at_a_write_of_dumpling(
     assert recover(double(volume=small)).summary["resumed"] is False
 
 
+def test_what_filled_it_goes_before_the_next_run_begins(
+    double: Make, small: Path, check: Check, recover: Recover
+) -> None:
+    """Else a Job's next Pods could do nothing, whatever the user changes."""
+    remount(small, "size=400k")
+    result = double(volume=small).run().expect(9, "VolumeFull")
+    check(result, small, "the volume is full")
+    double(volume=small).run().expect(9, "VolumeFull")
+    assert 1 == len([path for path in small.iterdir() if path.is_dir()])
+
+    recover(double(volume=small, after=["--compress=gzip"]))
+
+
 def test_no_inode_left(
     double: Make, tmp_path: Path, small: Path, check: Check, recover: Recover
 ) -> None:
