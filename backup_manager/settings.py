@@ -101,7 +101,8 @@ DEFINITIONS = (
     ),
     Definition(
         "no-resume",
-        "Begin anew, even where the finished dump of an earlier run could be gone on with.",
+        "Begin anew, even where the finished dump of an earlier run could be gone on with; that "
+        "stays, see --retain-unpublished.",
         switch=True,
     ),
     Definition(
@@ -113,7 +114,7 @@ DEFINITIONS = (
     ),
     Definition(
         "retain-unpublished",
-        "How long a finished dump of another backup that was never published stays on the volume.",
+        "How long a finished dump that was not taken up, and never published, stays on the volume.",
         values.seconds,
         "72h",
         metavar="DURATION",
@@ -154,7 +155,8 @@ DEFINITIONS = (
     ),
     Definition(
         "stall-timeout",
-        "End a run in which nothing has moved for so long.",
+        "End a run in which nothing has moved for so long; once Dumpling has ended, also how long "
+        "one part or file is tried again.",
         values.seconds,
         "15m",
         metavar="DURATION",

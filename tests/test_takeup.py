@@ -24,7 +24,14 @@ from backup_manager.errors import (
 from backup_manager.export import steps
 from backup_manager.export.job import Job
 from backup_manager.export.record import record_for
-from backup_manager.export.takeup import clear, earlier_runs, hold_identity, published
+from backup_manager.export.takeup import (
+    Dead,
+    clear,
+    earlier_runs,
+    hold_identity,
+    make_room,
+    published,
+)
 from backup_manager.store.client import Store
 from backup_manager.volume.directory import FileState
 from backup_manager.volume.lock import IdentityLock
@@ -138,6 +145,71 @@ def test_asked_to_begin_anew_no_dump_is_taken_up(job: Job, volume: Path) -> None
     run.close()
     cast(dict[str, Any], job.settings)["no_resume"] = True
     assert (None, [run.place.backup]) == found(job)
+
+
+def test_links_on_the_volume_are_not_followed(job: Job, volume: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a").write_text("text")
+    (volume / f"{IDENTITY}.backup-2026-11-22T10:00:00Z-1a2b3c4d").symlink_to(outside)
+    run = begin(volume)
+    run.close()
+    run.place.dump.rmdir()
+    run.place.dump.symlink_to(outside)
+    assert (None, [run.place.backup]) == found(job)
+    make_room(job, [Dead(run.place, None)])
+    assert (False, "text") == (run.place.dump.is_symlink(), (outside / "a").read_text())
+
+
+def test_what_cannot_be_opened_of_another_identity_is_left_alone(job: Job, volume: Path) -> None:
+    run = begin(volume, OTHER)
+    run.close()
+    run.place.journal.unlink()
+    run.place.journal.mkdir()
+    assert (None, []) == found(job)
+    lock_path(volume, OTHER).mkdir()
+    assert (None, []) == found(job)
+    assert run.place.path.exists()
+
+
+def test_locks_of_others_are_held_no_longer_than_needed(job: Job, volume: Path) -> None:
+    begin(volume, OTHER).close()
+    with earlier_runs(job) as runs:
+        assert lock_path(volume, OTHER).exists()
+        runs.close()
+        assert not lock_path(volume, OTHER).exists()
+
+
+def test_a_lock_whose_run_was_never_begun_goes(job: Job, volume: Path) -> None:
+    lock_path(volume, OTHER).write_text("{}")
+    (volume / "theirs.lock").write_text("")
+    assert (None, []) == found(job)
+    assert [volume / "theirs.lock"] == list(volume.glob("*.lock"))
+
+
+def test_a_clock_that_was_ahead_makes_no_dump_young(job: Job, volume: Path) -> None:
+    run = dumped(volume)
+    run.journal.remember(snapshot_taken="2126-01-01T00:00:00+00:00")
+    run.close()
+    assert (None, [run.place.backup]) == found(job)
+
+
+def test_a_record_that_may_be_on_its_way_keeps_its_files(
+    job: Job, volume: Path, store: Store
+) -> None:
+    """Else a request that a killed run had sent would leave a record, and nothing else."""
+    record = seal({"id": "ours", "finished": timestamp(datetime.now(UTC))})
+    location = json.dumps(asdict(store.settings))
+    run = dumped(volume, record=record.decode(), store=location, command="…")
+    key = f"{run.directory}/a"
+    store.put(key, b"text")
+    run.close()
+    cast(dict[str, Any], job.settings)["no_resume"] = True
+    cast(dict[str, Any], job.settings)["retain_unpublished"] = 0.0
+    with earlier_runs(job) as runs:
+        clear(job, store, runs.dead)
+    assert [key] == [item.key for item in store.objects("")]
+    assert [run.place.backup] == [place.backup for place in find(volume)]
 
 
 def test_a_kill_before_the_journal_was_made(job: Job, volume: Path) -> None:

@@ -19,7 +19,7 @@ from backup_manager.volume.directory import volume_errors
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import FileRow
 
-_PRECONDITION_FAILED = {409, 412}
+_PRECONDITION_FAILED = 412
 _NO_CONDITIONS = {400, 501}
 # What contradicts itself is asked a few times; what may pass, as long as there is patience.
 _CONTRADICTIONS = 5
@@ -109,13 +109,19 @@ class Publisher:
         """Compare the store's listing with the journal: every file, its size and its ETag.
 
         Raises MismatchError, naming the first few that do not fit; they are on the queue again, so
-        that the next run sends them anew.
+        that the next run sends them anew. Raises HeldError where another's record stands already.
         """
         wrong: list[str] = []
         listed = _Bits()
         manifest_listed = False
         for item in self._store.objects(f"{self._directory}/"):
             self._stop.check()
+            if item.key == self._key:
+                record = self._journal.fact("record")
+                # Ours, which a run that was killed had sent; or another's.
+                if record is None or not holds(self._store, self._key, record.encode()):
+                    raise superseded(self._store, self._key)
+                continue
             if item.key == f"{self._directory}/{MANIFEST}":
                 manifest_listed = True
                 misfit = _differs(item, manifest_bytes, manifest_etag)
@@ -178,7 +184,7 @@ class Publisher:
                     self._report.debug("the store knows no conditional writes")
                     conditional = False
                     continue
-                precondition = status_of(error) in _PRECONDITION_FAILED
+                precondition = status_of(error) == _PRECONDITION_FAILED
                 contradictions += precondition
                 if not precondition and (store.patience.over(began) or not judge(error)):
                     url = self._store.settings.url(self._key)

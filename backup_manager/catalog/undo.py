@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterable, Iterator
 
-from backup_manager.errors import StoreError
+from backup_manager.catalog.formats import RECORD
+from backup_manager.errors import HeldError, Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.store.client import Store
 from backup_manager.store.faults import refused
@@ -16,9 +17,18 @@ _PAUSE_SECONDS = 0.3
 def undo(store: Store, directory: str, uploads: Iterable[tuple[str, str]]) -> None:
     """Abort every open upload and delete every object under ``directory``.
 
-    Only for a directory that a journal names as ours and that has no record. ``uploads`` are those
-    that the journal knows (file and upload id): not every store lists them. Raises StoreError.
+    Only for a directory that a journal names as ours. ``uploads`` are those that the journal knows
+    (file and upload id): not every store lists them. Raises StoreError; and HeldError, with nothing
+    removed, where a record stands: another run with a copy of this journal has published.
     """
+    record = f"{directory}/{RECORD}"
+    if store.get(record, limit=1) is not None:
+        raise HeldError(
+            f"{store.settings.url(record)} is there: a backup was published from another copy of "
+            "this volume",
+            fix="let each run have a volume of its own",
+            reason=Reason.SUPERSEDED,
+        )
     known = [(f"{directory}/{name}", upload_id) for name, upload_id in uploads]
     for _ in range(_PASSES):
         if not _pass(store, f"{directory}/", known):

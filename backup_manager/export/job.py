@@ -1,5 +1,6 @@
 """One export as it was asked for: the settings made into what the steps need."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,8 @@ def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, st
         dumpling=found,
         options=merged,
         dumpling_args=tuple(given),
-        volume=settings["volume"],
+        # As the kernel spells it: processes are found by the files that they have open there.
+        volume=Path(os.path.realpath(settings["volume"])),
         identity_facts=facts,
     )
 

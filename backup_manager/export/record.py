@@ -17,6 +17,8 @@ from backup_manager.volume.runs import Run
 # Options for Dumpling stand behind --, all of them; the others would not go on with the dump.
 _NOT_REPEATED = {"dumpling_option", "no_resume", "resume_max_age"}
 
+_WARNINGS, _WARNING_CHARACTERS = 100, 2000
+
 
 def facts_of(job: Job, server_version: str) -> dict[str, str]:
     """Return what a new run's journal says of its job: enough to publish it without a database."""
@@ -79,6 +81,11 @@ def compose(job: Job, run: Run, manifest_sha256: str) -> bytes:
         "bytes": total,
         "manifest": {"key": MANIFEST, "sha256": manifest_sha256},
         "tool": {"name": "backup-manager", "version": __version__},
-        "warnings": list(dict.fromkeys(run.load("warnings") + job.report.summary.warnings)),
+        "warnings": _bounded(run.load("warnings") + job.report.summary.warnings),
     }
     return seal(record)
+
+
+def _bounded(warnings: list[str]) -> list[str]:
+    """Keep the record far below what a reader takes: the first hundred, each cut."""
+    return [text[:_WARNING_CHARACTERS] for text in dict.fromkeys(warnings)][:_WARNINGS]

@@ -36,6 +36,8 @@ from backup_manager.volume import directory
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
 
+_NAMED = 20  # schemas in one warning
+
 
 def check_volume(job: Job) -> None:
     """Prove that the volume can be written. Raises VolumeError."""
@@ -215,7 +217,9 @@ def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -
     try:
         left_out = content.left_out(privileges.visible_schemas(database))
         if left_out:
-            job.report.warn(f"not in this backup, by the filter: {', '.join(left_out)}")
+            more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+            shown = ", ".join(left_out[:_NAMED])
+            job.report.warn(f"not in this backup, by the filter: {shown}{more}")
         for kind, option in (("VIEW", "no-views"), ("SEQUENCE", "no-sequences")):
             if job.options.values.get(option, "true") == "false" or not content.names_readable:
                 continue

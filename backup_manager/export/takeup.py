@@ -1,10 +1,13 @@
 """What earlier runs left on the volume: taken up, kept, or cleared away with all that is theirs."""
 
+import json
 import os
+import re
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from backup_manager.catalog.formats import RECORD
 from backup_manager.catalog.publish import holds
@@ -14,10 +17,17 @@ from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import BackupError, HeldError, VolumeError
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store, StoreSettings
+from backup_manager.store.retries import Patience
 from backup_manager.volume.directory import FileState, remove_tree, scan
 from backup_manager.volume.journal_file import DamagedJournalError
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Place, Run, find, lock_path
+
+_IDENTITY = re.compile("[0-9a-f]{16}")
+# How long one call for a dead run is tried again: it holds up a living one.
+_CLEAR_SECONDS = 15.0
+_CLOCK_SECONDS = 300.0
+_SIGNED_SECONDS = 1200.0
 
 
 @dataclass
@@ -37,6 +47,7 @@ class Found:
 
     taken: Run | None = None
     dead: list[Dead] = field(default_factory=list)
+    locks: list[IdentityLock] = field(default_factory=list)
 
     @property
     def lease_ids(self) -> set[str]:
@@ -54,9 +65,12 @@ class Found:
         return None
 
     def close(self) -> None:
+        """Let go of the dead ones, which others may want to take up."""
         for dead in self.dead:
             if dead.run:
                 dead.run.close()
+        while self.locks:
+            self.locks.pop().release()
 
 
 @contextmanager
@@ -99,18 +113,21 @@ def earlier_runs(job: Job) -> Iterator[Found]:
     ours = {job.identity: True}
     with ExitStack() as held:
         held.callback(found.close)
+        _remove_stale_locks(job)
         for place in find(job.volume):
-            if place.identity not in ours:
-                ours[place.identity] = _lock(job, place, held)
-            if not ours[place.identity]:
-                continue
-            try:
-                run = _open(place)
-            except HeldError:
-                if place.identity == job.identity:
-                    raise
-                continue  # its lock was removed, but it is at work all the same
             same = place.identity == job.identity
+            try:
+                if place.identity not in ours:
+                    ours[place.identity] = _lock(job, place.identity, found)
+                if not ours[place.identity]:
+                    continue
+                run = _open(place)
+            except (HeldError, VolumeError) as error:
+                if same:
+                    raise
+                # At work though its lock was removed, or another user's.
+                job.report.info("left alone on the volume", run=place.backup, why=error.message)
+                continue
             if run and same and not found.taken and _usable(job, run):
                 found.taken = run
                 held.callback(run.close)
@@ -126,17 +143,29 @@ def _open(place: Place) -> Run | None:
         return None
 
 
-def _lock(job: Job, place: Place, locks: ExitStack) -> bool:
-    lock = IdentityLock(lock_path(job.volume, place.identity))
+def _lock(job: Job, identity: str, found: Found) -> bool:
+    lock = IdentityLock(lock_path(job.volume, identity))
     if not lock.try_acquire(_holder(job)):
         return False
-    locks.callback(lock.release)
+    found.locks.append(lock)
     return True
+
+
+def _remove_stale_locks(job: Job) -> None:
+    """Remove the locks of runs of other identities that were killed before they had begun."""
+    with_runs = {place.identity for place in find(job.volume)}
+    for path in job.volume.glob("*.lock"):
+        if _IDENTITY.fullmatch(path.stem) and path.stem not in {*with_runs, job.identity}:
+            with suppress(VolumeError):
+                lock = IdentityLock(path)
+                if lock.try_acquire(_holder(job)):
+                    lock.release()
 
 
 def _usable(job: Job, run: Run) -> bool:
     """Tell whether this command goes on with a run: a finished dump that is not too old."""
-    young = run.snapshot_age_seconds < job.settings["resume_max_age"]
+    # Less than nothing: the clock was ahead then, and how old it is cannot be told.
+    young = -_CLOCK_SECONDS < run.snapshot_age_seconds < job.settings["resume_max_age"]
     return young and not job.settings["no_resume"] and _publishable(run)
 
 
@@ -204,19 +233,35 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
     if run is None:
         place.remove()
         return
-    location = StoreSettings(**run.load("store"))
-    theirs = store if location == job.store else store.elsewhere(location)
-    try:
-        is_published = published(theirs, run)
-    except HeldError:
-        is_published = True  # somebody else's backup by now: nothing there is ours to remove
-    if not is_published:
-        if _keep(job, run):
-            return
-        undo(theirs, run.directory, run.journal.uploads())
-        job.report.info("cleared away what an earlier run left", backup=place.backup)
+    if not run.at_home:
+        job.report.warn(
+            f"the volume was copied, and {place.backup} with it: its local data is removed; what "
+            "is in the store belongs to the run on the other one"
+        )
+    else:
+        location = StoreSettings(**run.load("store"))
+        theirs = store if location == job.store else store.elsewhere(location)
+        theirs = theirs.patient(Patience(_CLEAR_SECONDS))
+        try:
+            if not published(theirs, run):
+                if _keep(job, run):
+                    return
+                undo(theirs, run.directory, run.journal.uploads())
+                job.report.info("cleared away what an earlier run left", backup=place.backup)
+        except HeldError as error:
+            # Somebody else's backup by now: nothing there is ours to remove.
+            job.report.debug("nothing was undone", why=error.message)
     run.close()
     place.remove()
+
+
+def _record_may_come(record: bytes) -> bool:
+    """Tell whether a killed run's request to write its record may still be carried out.
+
+    A store refuses what was signed more than 15 minutes ago (Signature Version 4).
+    """
+    begun = datetime.fromisoformat(json.loads(record)["finished"])
+    return abs((datetime.now(UTC) - begun).total_seconds()) < _SIGNED_SECONDS
 
 
 def published(store: Store, run: Run) -> bool:
@@ -238,6 +283,9 @@ def _young(job: Job, run: Run) -> bool:
 
 
 def _keep(job: Job, run: Run) -> bool:
+    if run.record is not None and _record_may_come(run.record):
+        job.report.debug("kept, as its record may be on its way yet", backup=run.place.backup)
+        return True
     if not _young(job, run) or not _publishable(run):
         return False
     job.report.warn(

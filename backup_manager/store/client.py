@@ -48,6 +48,11 @@ class StoreSettings:
         """Return the key of ``name`` under the prefix."""
         return f"{self.prefix}/{name}" if self.prefix else name
 
+    @property
+    def place(self) -> str:
+        """The bucket and where it was looked for, for messages."""
+        return f"{self.url('')} at {self.endpoint}" if self.endpoint else self.url("")
+
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
 
@@ -199,7 +204,7 @@ class Store:
         try:
             return self.attempt(call)
         except FAULTS as error:
-            raise explain(error, doing, self.settings.url(""), reason) from error
+            raise explain(error, doing, self.settings.place, reason) from error
 
     # Objects -------------------------------------------------------------------------------
 

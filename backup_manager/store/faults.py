@@ -36,6 +36,7 @@ _PASSING_CODES = {
     "ThrottlingException",
     "TooManyRequests",
     "OperationAborted",
+    "ConditionalRequestConflict",
     "BadDigest",
     "XAmzContentSHA256Mismatch",
     "IncompleteBody",

@@ -1,6 +1,7 @@
 """Whether the store can be used, found out by doing: list, write and delete under the prefix."""
 
 import hashlib
+from itertools import islice
 
 from backup_manager.bounded import bounded
 from backup_manager.errors import Reason, StoreError
@@ -11,6 +12,8 @@ from backup_manager.store.faults import FAULTS, explain
 from backup_manager.store.wire import Body
 
 GIVE_UP_SECONDS = 60.0
+_NAME = ".backup-manager-probe-"
+_MOST_LEFT = 20
 _TEXT = b"backup-manager was here to see whether it can write; this may be deleted.\n"
 
 
@@ -19,10 +22,11 @@ def prove(store: Store, *, run_id: str, stop: Stop, report: Report, seconds: flo
 
     Raises StoreError (exit 7). Where only the delete is refused, a warning names what stays.
     """
-    key = store.settings.key(f".backup-manager-probe-{run_id}")
+    key = store.settings.key(f"{_NAME}{run_id}")
+    left: list[str] = []
     seconds = min(seconds, GIVE_UP_SECONDS)
     try:
-        bounded(stop, lambda: _list_and_write(store, key), seconds=seconds)
+        bounded(stop, lambda: _list_and_write(store, key, left), seconds=seconds)
     except TimeoutError as error:
         if store.last_fault:
             url = store.settings.url("")
@@ -34,6 +38,9 @@ def prove(store: Store, *, run_id: str, stop: Stop, report: Report, seconds: flo
         ) from error
     try:
         store.delete_one(key)
+        # Of runs that were killed at this moment; one at work misses nothing.
+        for other in left:
+            store.delete_one(other)
     except StoreError as error:
         report.warn(
             f"{store.settings.url(key)} stays: the store refuses to delete it ({error.why}). What "
@@ -41,10 +48,10 @@ def prove(store: Store, *, run_id: str, stop: Stop, report: Report, seconds: flo
         )
 
 
-def _list_and_write(store: Store, key: str) -> None:
+def _list_and_write(store: Store, key: str, left: list[str]) -> None:
     # Listing proves the bucket, the key and the clock, and that a backup can be verified later.
-    for _ in store.objects(key):
-        break
+    probes = islice(store.objects(store.settings.key(_NAME)), _MOST_LEFT)
+    left[:] = [item.key for item in probes if item.key != key]
     body = Body(
         read=lambda: [_TEXT],
         length=len(_TEXT),

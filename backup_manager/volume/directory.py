@@ -140,7 +140,8 @@ def check(volume: Path) -> None:
 def _prove_writable(where: Path) -> None:
     probe = where / f"{_PROBE}-{os.getpid()}"
     try:
-        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        probe.unlink(missing_ok=True)
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(descriptor, b"\0" * 4096)
             os.fsync(descriptor)
@@ -229,7 +230,10 @@ def remove_tree(path: Path) -> None:
     """
     failed: list[OSError] = []
     try:
-        _empty(path, failed)
+        if path.is_symlink():
+            path.unlink()  # what it leads to is not ours
+        else:
+            _empty(path, failed)
     except OSError as error:
         failed.append(error)
     if failed:

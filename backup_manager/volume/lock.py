@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import time
 import uuid
 from pathlib import Path
@@ -52,7 +53,16 @@ class IdentityLock:
     def try_acquire(self, holder: dict[str, str]) -> bool:
         """Take the lock if nobody holds it."""
         with volume_errors(f"the lock {self.path} cannot be opened"):
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # No link is followed, and no pipe is waited for.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(self.path, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise VolumeError(
+                f"the lock {self.path} cannot be used",
+                why="it is no regular file",
+                fix="find out who put it there, and remove it",
+            )
         if not self._flock(descriptor):
             os.close(descriptor)
             return False
@@ -125,7 +135,7 @@ class IdentityLock:
     def _in_place(self) -> bool:
         """Tell whether the file that we hold is still the one at its path."""
         try:
-            there = self.path.stat()
+            there = self.path.lstat()
         except FileNotFoundError:
             return False
         ours = os.fstat(self._descriptor)

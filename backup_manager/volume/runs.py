@@ -70,7 +70,8 @@ def find(volume: Path) -> list[Place]:
     with volume_errors(f"the volume {volume} cannot be listed"):
         for path in volume.iterdir():
             match = _NAME.fullmatch(path.name)
-            if match and path.is_dir():
+            # A link to a directory is not ours, and what it leads to still less.
+            if match and path.is_dir() and not path.is_symlink():
                 found.append(Place(path, match[1], match[2], match[3]))
     return sorted(found, key=lambda place: place.backup, reverse=True)
 
@@ -103,7 +104,8 @@ class Run:
                 place.path.mkdir(mode=0o700)
                 place.dump.mkdir(mode=0o700)
             journal = Journal(place.journal, create=True)
-            journal.remember(id=run_id, started=started, directory=key(backup), **facts)
+            home = str(place.journal.stat().st_ino)
+            journal.remember(id=run_id, started=started, directory=key(backup), home=home, **facts)
             sync_directory(place.path)
             sync_directory(volume)
         except BackupError:
@@ -145,6 +147,11 @@ class Run:
     def dumped(self) -> bool:
         """Whether Dumpling has ended well and every file's final state is in the journal."""
         return self.journal.fact("dumped") is not None
+
+    @property
+    def at_home(self) -> bool:
+        """Whether this journal was made here: a copied volume has the same, and others' things."""
+        return self.journal.fact("home") == str(self.place.journal.stat().st_ino)
 
     @property
     def whole(self) -> bool:

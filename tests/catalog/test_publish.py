@@ -238,6 +238,15 @@ def test_a_storm_at_the_record_is_survived(store: Store, journal: Journal, put: 
     assert ([True] * 21, OURS) == (put.conditional, record(store))
 
 
+@pytest.mark.parametrize("code", ["ConditionalRequestConflict", "OperationAborted"])
+def test_conflicts_that_pass_are_waited_for(
+    store: Store, journal: Journal, put: Put, code: str
+) -> None:
+    put.turns = [(error(code, 409), None)] * 20
+    publisher(store, journal).publish(OURS)
+    assert OURS == record(store)
+
+
 def test_a_store_that_says_412_and_has_none(store: Store, journal: Journal, put: Put) -> None:
     put.turns = [(error("PreconditionFailed", 412), None)] * 99
     with pytest.raises(MismatchError, match="and then had none"):
@@ -357,7 +366,16 @@ def test_an_object_of_other_bytes(backup: Backup, name: str, data: bytes) -> Non
     assert "sent were " in why
 
 
-@pytest.mark.parametrize("name", ["b", "sub/c", "metadata.1", RECORD])
+def test_a_record_that_stands_there_already(backup: Backup) -> None:
+    backup.store.put(KEY, THEIRS)
+    taken(backup.refusal)
+    backup.journal.remember(record=OURS.decode())
+    taken(backup.refusal)
+    backup.store.put(KEY, OURS)  # late, by the run before this one
+    backup.verify()
+
+
+@pytest.mark.parametrize("name", ["b", "sub/c", "metadata.1"])
 def test_an_object_too_many(backup: Backup, name: str) -> None:
     backup.store.put(f"{DIRECTORY}/{name}", b"")
     assert f"{name} is no file of this backup" == backup.refusal()
@@ -473,6 +491,15 @@ def test_undoing(backup: Backup, ceph: Ceph, bucket: str) -> None:
     assert [f"{DIRECTORY}-other/x"] == [item.key for item in backup.store.objects("")]
     uploads = ceph.client().list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [f"{DIRECTORY}-other/big"] == [upload["Key"] for upload in uploads]
+
+
+def test_nothing_is_undone_under_a_record(backup: Backup) -> None:
+    """As after a copy of the volume: the run on the other one has published."""
+    backup.store.put(KEY, THEIRS)
+    before = list(backup.store.objects(""))
+    with pytest.raises(HeldError, match="published from another copy of this volume"):
+        undo(backup.store, DIRECTORY, [])
+    assert before == list(backup.store.objects(""))
 
 
 def test_undoing_where_bulk_deletes_are_refused(

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.export.conftest import Make
 from tests.export.state import assert_only, left_on, open_uploads, records
+from tests.restore import fetch_backup
 from tests.s3_proxy import Request, S3Proxy, operation
 from tests.servers import Ceph
 
@@ -107,6 +109,24 @@ def test_an_upload_whose_beginning_was_answered_to_nobody_is_aborted(
 
     assert 2 == proxy.count("CreateMultipartUpload")
     assert_only(ceph, bucket, result.directory, tmp_path)
+
+
+def test_a_copy_of_the_volume_touches_nothing_of_the_run_on_the_other(
+    double: Make, ceph: Ceph, bucket: str, volume: Path, tmp_path: Path, proxy: S3Proxy
+) -> None:
+    _killed_while_sending(double, proxy, volume)
+    copy = tmp_path / "copy"
+    shutil.copytree(volume, copy)
+    export = double(_FILES, endpoint=proxy.url, table_filter=[])
+
+    one = export.run().expect(0)
+    two = export.but(volume=copy).run().expect(0)
+
+    assert one.summary["resumed"] is True
+    assert sorted(f"{each.directory}/backup.json" for each in (one, two)) == records(ceph, bucket)
+    for each in (one, two):
+        fetch_backup(ceph.client(), bucket, each.directory, tmp_path / each.directory)
+    assert [] == left_on(copy)
 
 
 # Two at once -------------------------------------------------------------------------------

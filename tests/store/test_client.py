@@ -117,7 +117,7 @@ def listing(store: Store) -> StoreError:
 def test_a_wrong_key(ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use_keys(monkeypatch, "X" * 20, ceph.secret_key)
     error = listing(new_store(ceph.http, bucket))
-    assert f"s3://{bucket}/: cannot list " == error.what
+    assert f"s3://{bucket}/ at {ceph.http}: cannot list " == error.what
     assert "the store answered InvalidAccessKeyId to ListObjectsV2" == error.why
     assert "check AWS_ACCESS_KEY_ID: the store does not know this key" == error.fix
 
@@ -366,6 +366,34 @@ def test_no_such_upload_and_not_the_very_object(
         store.put("k", there)
     with pytest.raises(UploadGoneError):
         multipart.complete("k", "id", etags)
+
+
+@pytest.mark.parametrize("circle", [["a"], ["a", "b"]])
+def test_a_listing_that_goes_round_in_a_circle(
+    store: Store, monkeypatch: pytest.MonkeyPatch, circle: list[str]
+) -> None:
+    asked: list[object] = []
+
+    def page(**arguments: object) -> dict[str, object]:
+        asked.append(arguments.get("ContinuationToken"))
+        return {"IsTruncated": True, "NextContinuationToken": circle[len(asked) % len(circle)]}
+
+    monkeypatch.setattr(store.client, "list_objects_v2", page)
+    assert "in a circle" in refusal(lambda: list(store.objects("p/"))).why
+    assert 1 + len(circle) == len(asked)
+
+
+def test_a_page_that_is_no_listing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store.client, "list_objects_v2", lambda **_: {})
+    error = refusal(lambda: list(store.objects("p/")))
+    assert f"s3://{store.settings.bucket}/p/: the answer is none of an S3 store" == error.what
+
+
+def test_probes_that_killed_runs_left_go(store: Store) -> None:
+    for name in (".backup-manager-probe-ffff", "other"):
+        store.put(store.settings.key(name), b"")
+    assert [] == prove(store)
+    assert [store.settings.key("other")] == [item.key for item in store.objects("")]
 
 
 def test_listing_uploads_page_by_page(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,6 +88,23 @@ def holder(path: Path) -> dict[str, str]:
     return dict(written)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link", "directory"])
+def test_what_is_no_lock_file_is_neither_followed_nor_waited_for(
+    path: Path, tmp_path: Path, kind: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("text")
+    make: dict[str, Callable[[], object]] = {
+        "pipe": lambda: os.mkfifo(path),
+        "link": lambda: path.symlink_to(outside),
+        "directory": path.mkdir,
+    }
+    make[kind]()
+    with pytest.raises(VolumeError):
+        IdentityLock(path).try_acquire(HOLDER)
+    assert "text" == outside.read_text()
+
+
 def test_a_lock_that_the_file_system_gave_to_another(path: Path, held: IdentityLock) -> None:
     """As with a network file system whose server lost the lock while its holder was silent."""
     held.check()
@@ -101,7 +118,7 @@ def test_a_lock_that_the_file_system_gave_to_another(path: Path, held: IdentityL
 def test_a_lock_file_that_was_replaced_or_is_gone(path: Path, held: IdentityLock) -> None:
     content = path.read_bytes()
     path.unlink()
-    with pytest.raises(HeldError, match="the lock on the volume was lost"):
+    with pytest.raises(HeldError, match="was removed from the volume"):
         held.check()
     path.write_bytes(content)
     with pytest.raises(HeldError, match="the lock on the volume was lost"):
