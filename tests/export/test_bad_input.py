@@ -270,7 +270,7 @@ def _allow(ceph: Ceph, bucket: str, user: str, denied: str) -> None:
 
 
 def test_a_store_that_is_not_there(make: Make, volume: Path, shop: Database) -> None:
-    export = make(endpoint="http://127.0.0.1:1")
+    export = make(endpoint="http://127.0.0.1:1", stall_timeout="5s")
     with export.start() as running:
         result = running.result(80).expect(7)
 

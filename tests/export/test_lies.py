@@ -132,10 +132,10 @@ def test_odd_names_and_subdirectories(
 
 
 def test_a_burst_of_tiny_files(double: Make, ceph: Ceph, bucket: str, tmp_path: Path) -> None:
-    result = double({"misdeed": "burst", "count": 1500}).run().expect(0)
+    result = double({"misdeed": "burst", "count": 500}).run().expect(0)
 
     fetched = assert_only(ceph, bucket, result.directory, tmp_path)
-    assert 1500 < len(fetched.rows)
+    assert 500 < len(fetched.rows)
 
 
 @pytest.mark.parametrize(
