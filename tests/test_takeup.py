@@ -207,7 +207,7 @@ def test_a_record_that_may_be_on_its_way_keeps_its_files(
     cast(dict[str, Any], job.settings)["no_resume"] = True
     cast(dict[str, Any], job.settings)["retain_unpublished"] = 0.0
     with earlier_runs(job) as runs:
-        clear(job, store, runs.dead)
+        clear(job, store, runs)
     assert [key] == [item.key for item in store.objects("")]
     assert [run.place.backup] == [place.backup for place in find(volume)]
 
@@ -226,7 +226,7 @@ def test_a_kill_while_the_local_data_was_cleared_away(job: Job, volume: Path) ->
     run.place.journal.unlink()
     assert (None, [run.place.backup]) == found(job)
     with earlier_runs(job) as runs:
-        clear(job, cast(Store, None), runs.dead)
+        clear(job, cast(Store, None), runs)
     assert ([], []) == (find(volume), job.report.summary.warnings)
 
 
@@ -327,7 +327,7 @@ def test_another_record_is_no_success(job: Job, store: Store, recorded: Run, the
     recorded.close()
     assert (None, [recorded.place.backup]) == found(job)
     with earlier_runs(job) as runs:
-        clear(job, store, runs.dead)
+        clear(job, store, runs)
     assert [] == find(job.volume)
     assert there == store.get(key, limit=1000)
 

@@ -29,13 +29,11 @@ def export(job: Job) -> None:
         ):
             if database is None:
                 protection.give_back_leases(job, earlier)
-                clear(job, store, earlier.dead)
-                earlier.close()
+                clear(job, store, earlier)
             else:
                 with database:
                     with protection.gc_held_off(job, database, run, earlier) as lease:
-                        clear(job, store, earlier.dead)
-                        earlier.close()
+                        clear(job, store, earlier)
                         pinned = protection.take_snapshot(job, database, lease)
                         end = steps.dump(job, run, beside, pinned, lease)
                         protection.look_back(job, database, pinned, lease)

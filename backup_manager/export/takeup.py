@@ -113,8 +113,9 @@ def earlier_runs(job: Job) -> Iterator[Found]:
     ours = {job.identity: True}
     with ExitStack() as held:
         held.callback(found.close)
-        _remove_stale_locks(job)
-        for place in find(job.volume):
+        places = find(job.volume)
+        _remove_stale_locks(job, {place.identity for place in places})
+        for place in places:
             same = place.identity == job.identity
             try:
                 if place.identity not in ours:
@@ -151,9 +152,8 @@ def _lock(job: Job, identity: str, found: Found) -> bool:
     return True
 
 
-def _remove_stale_locks(job: Job) -> None:
+def _remove_stale_locks(job: Job, with_runs: set[str]) -> None:
     """Remove the locks of runs of other identities that were killed before they had begun."""
-    with_runs = {place.identity for place in find(job.volume)}
     for path in job.volume.glob("*.lock"):
         if _IDENTITY.fullmatch(path.stem) and path.stem not in {*with_runs, job.identity}:
             with suppress(VolumeError):
@@ -213,18 +213,19 @@ def _make_room(job: Job, dead: Dead) -> None:
     remove_tree(place.dump)
 
 
-def clear(job: Job, store: Store, dead: list[Dead]) -> None:
-    """Clear away dead runs: what they left in the store, then their local data.
+def clear(job: Job, store: Store, found: Found) -> None:
+    """Clear away the dead runs, what they left in the store, then their local data; let go of them.
 
     A finished dump that was never published is kept for ``--retain-unpublished``. What cannot be
     cleared stays as it is, with a warning, for the next run.
     """
-    for one in dead:
+    for one in found.dead:
         try:
             _clear(job, store, one)
         except BackupError as error:
             job.stop.check()
             job.report.warn(f"the leftovers of {one.place.backup} stay: {error.message}")
+    found.close()
 
 
 def _clear(job: Job, store: Store, dead: Dead) -> None:

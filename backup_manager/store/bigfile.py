@@ -85,12 +85,14 @@ class BigFile:
     def sent(self, number: int, etag: str) -> None:
         self._etags[number - 1] = etag
 
-    def complete(self, multipart: Multipart) -> str:
+    def complete(self, multipart: Multipart, journal: Journal) -> str:
         """Complete the upload once every part is there; return the object's ETag.
 
         Raises FileChangedError, UploadGoneError.
         """
         self.source.check()
+        # Once it is complete the store no longer tells its parts: all must be on record by then.
+        journal.commit()
         return self._completed or multipart.complete(self.key, self.upload_id, self._etags)
 
     @property

@@ -20,11 +20,10 @@ from backup_manager.store.faults import FAULTS, explain, fix_for, needed, not_fo
 from backup_manager.store.paging import pages
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.retries import Judge, Patience
-from backup_manager.store.wire import Wire
+from backup_manager.store.wire import CONNECT_SECONDS, Wire
 
 _T = TypeVar("_T")
 
-_CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 _MAX_DELETE = 1000  # S3's limit for one DeleteObjects
@@ -125,7 +124,7 @@ class Store:
 
     def _open_client(self, connections: int) -> Any:
         config = Config(
-            connect_timeout=min(_CONNECT_SECONDS, self._timeout),
+            connect_timeout=min(CONNECT_SECONDS, self._timeout),
             read_timeout=self._timeout,
             retries={"mode": "standard", "max_attempts": 3},
             max_pool_connections=connections + 4,

@@ -23,27 +23,7 @@ from urllib3.exceptions import SSLError as PoolSSLError
 
 from backup_manager.errors import BackupError, Reason, StoreError
 
-# Errors that pass by themselves; the hash mismatches are a body damaged on its way.
-_PASSING_CODES = {
-    "SlowDown",
-    "SlowDownRead",
-    "SlowDownWrite",
-    "ServiceUnavailable",
-    "InternalError",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "Throttling",
-    "ThrottlingException",
-    "TooManyRequests",
-    "OperationAborted",
-    "ConditionalRequestConflict",
-    "BadDigest",
-    "XAmzContentSHA256Mismatch",
-    "IncompleteBody",
-    "NoETag",  # our own: the answer was cut
-}
-_PASSING_STATUS = {408, 429, 500, 502, 503, 504}
-# Among those the ones that ask for fewer requests.
+# Errors that ask for fewer requests.
 _THROTTLING_CODES = {
     "SlowDown",
     "SlowDownRead",
@@ -53,6 +33,20 @@ _THROTTLING_CODES = {
     "TooManyRequests",
 }
 _THROTTLING_STATUS = {429, 503}
+# Errors that pass by themselves; the hash mismatches are a body damaged on its way.
+_PASSING_CODES = _THROTTLING_CODES | {
+    "ServiceUnavailable",
+    "InternalError",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "OperationAborted",
+    "ConditionalRequestConflict",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "IncompleteBody",
+    "NoETag",  # our own: the answer was cut
+}
+_PASSING_STATUS = _THROTTLING_STATUS | {408, 500, 502, 504}
 _UNSUPPORTED_STATUS = {405, 501}
 _UNSUPPORTED_CODES = {"NotImplemented", "MethodNotAllowed"}
 
@@ -77,6 +71,7 @@ _FIXES = {
 }
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+_NO_S3 = "check that --endpoint is an S3 store, with no proxy that answers in its place"
 _OVERLOADED = "the store is overloaded or failing: run the same command again when it is well"
 # Multipart uploads are made by the right to put objects; the other calls have their own names.
 _PERMISSIONS = {
@@ -180,7 +175,7 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
         return StoreError(
             what,
             why="the answer is none of an S3 store",
-            fix="check that --endpoint is an S3 store, with no proxy that answers in its place",
+            fix=_NO_S3,
             reason=reason,
         )
     if code or status_of(error):
@@ -220,7 +215,7 @@ def needed(answer: Mapping[str, Any], name: str, where: str) -> Any:
         raise StoreError(
             f"{where}: the answer is none of an S3 store",
             why=f"it has no {name}",
-            fix="check that --endpoint is an S3 store, with no proxy that answers in its place",
+            fix=_NO_S3,
         )
     return answer[name]
 

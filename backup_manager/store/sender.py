@@ -132,7 +132,7 @@ class Sender:
         if self._store.last_fault is None:
             # Once for an outage, however many files meet it.
             self._report.info(
-                "the store fails for now: it is asked on and on",
+                "the store fails: it is asked again until it does not",
                 why=short_fault(error),
                 limit=self._store.patience.seconds,
             )

@@ -230,7 +230,7 @@ class Uploader:
     def _finish(self, big: BigFile) -> None:
         try:
             if not big.changed and not big.gone:
-                etag = big.complete(self._multipart)
+                etag = big.complete(self._multipart, self._journal)
                 self._journal.end_upload(big.name)
                 self._confirm(big.name, big.source, big.sha256, etag)
                 return

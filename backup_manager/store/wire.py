@@ -24,7 +24,7 @@ from botocore.utils import get_environ_proxies
 
 from backup_manager.store.faults import AnswerError
 
-_CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 10.0
 _ERROR_BYTES = 64 << 10
 _CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
@@ -114,7 +114,7 @@ class Wire:
             "maxsize": size,
             "retries": False,
             "timeout": urllib3.Timeout(
-                connect=min(_CONNECT_SECONDS, self._timeout), read=self._timeout
+                connect=min(CONNECT_SECONDS, self._timeout), read=self._timeout
             ),
         }
         if self._base.scheme == "https":

@@ -171,18 +171,23 @@ def free_bytes(volume: Path) -> int:
 
 def is_full(volume: Path) -> bool:
     """Tell whether less than 1 MiB, or no inode, is free; False where it cannot be told."""
-    try:
-        state = os.statvfs(volume)
-    except OSError:
-        return False
-    return _lacks_inodes(volume) or state.f_bavail * state.f_frsize < FULL_BYTES
+    state = _room(volume)
+    return state is not None and (_no_inode(state) or state.f_bavail * state.f_frsize < FULL_BYTES)
 
 
 def _lacks_inodes(volume: Path) -> bool:
+    state = _room(volume)
+    return state is not None and _no_inode(state)
+
+
+def _room(volume: Path) -> os.statvfs_result | None:
     try:
-        state = os.statvfs(volume)
+        return os.statvfs(volume)
     except OSError:
-        return False
+        return None
+
+
+def _no_inode(state: os.statvfs_result) -> bool:
     # Where inodes are made as they are needed there are 0 in all.
     return bool(state.f_files) and not state.f_favail
 

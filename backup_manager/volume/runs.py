@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ class Run:
         """Whether this journal was made here: a copied volume has the same, and others' things."""
         return self.journal.fact("home") == str(self.place.journal.stat().st_ino)
 
-    @property
+    @cached_property
     def whole(self) -> bool:
         """Whether the finished dump's files are still in the journal, all and as they were."""
         return self.journal.fact("digest") == self.journal.digest()

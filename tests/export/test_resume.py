@@ -4,6 +4,7 @@ import json
 import shlex
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from tests.export.conftest import Make
 from tests.export.state import assert_only, left_on, open_uploads, records
 from tests.restore import fetch_backup
-from tests.s3_proxy import Request, S3Proxy, operation
+from tests.s3_proxy import Answer, Request, S3Proxy, operation
 from tests.servers import Ceph
 
 _FILES = {"replay": {"files": 40, "bytes": 20_000}}
@@ -109,6 +110,31 @@ def test_an_upload_whose_beginning_was_answered_to_nobody_is_aborted(
 
     assert 2 == proxy.count("CreateMultipartUpload")
     assert_only(ceph, bucket, result.directory, tmp_path)
+
+
+def test_killed_the_moment_a_big_file_is_complete(
+    double: Make, ceph: Ceph, bucket: str, volume: Path, tmp_path: Path, proxy: S3Proxy
+) -> None:
+    """Its parts were confirmed a moment ago, and the upload is gone: none of it is sent again."""
+    export = double(_BIG, endpoint=proxy.url, table_filter=[])
+    completed = threading.Event()
+
+    def kill(answer: Answer) -> Answer:
+        running.kill()
+        completed.set()
+        return answer
+
+    proxy.before(operation("UploadPart"), lambda _: running.wait_for("sending the rest"), times=3)
+    proxy.change(operation("CompleteMultipartUpload"), kill)
+    with export.start() as running:
+        running.wait_until(completed.is_set)
+    sent = proxy.count("UploadPart")
+
+    result = export.run().expect(0)
+
+    assert (True, sent) == (result.summary["resumed"], proxy.count("UploadPart"))
+    assert_only(ceph, bucket, result.directory, tmp_path)
+    assert [] == left_on(volume)
 
 
 def test_a_copy_of_the_volume_touches_nothing_of_the_run_on_the_other(
