@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from backup_manager import __version__
+from backup_manager.definitions import DEFINITIONS, Definition
 from backup_manager.dumpling.binary import COMMON_FLAGS
 from backup_manager.dumpling.command import command, public_argv
 from backup_manager.errors import (
@@ -20,7 +21,7 @@ from backup_manager.errors import (
 from backup_manager.export import export
 from backup_manager.export.job import Job, prepare
 from backup_manager.report import Report
-from backup_manager.settings import DEFINITIONS, Definition, Settings, unknown_variables
+from backup_manager.settings import Settings, unknown_variables
 from backup_manager.signals import Stop
 
 EPILOG = """\b

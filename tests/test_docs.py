@@ -2,9 +2,9 @@
 
 import re
 
+from backup_manager.definitions import DEFINITIONS
 from backup_manager.dumpling.decisions import TABLE
 from backup_manager.errors import ExitCode
-from backup_manager.settings import DEFINITIONS
 from tests.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

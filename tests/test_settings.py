@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from backup_manager.definitions import DEFINITIONS, Definition
 from backup_manager.errors import ExitCode, UsageError
-from backup_manager.settings import DEFINITIONS, Definition, Settings
+from backup_manager.settings import Settings
 
 WITH_OPERATORS_VARIABLE = [one for one in DEFINITIONS if one.variable]
 # A text that each setting with an operator's variable takes, and a second one.

@@ -10,8 +10,8 @@ from typing import Any
 from backup_manager import __version__
 from backup_manager.canonical import timestamp
 from backup_manager.catalog.formats import FORMAT, MANIFEST, open_record, seal
+from backup_manager.definitions import DEFINITIONS
 from backup_manager.export.job import Job
-from backup_manager.settings import DEFINITIONS
 from backup_manager.volume.runs import Run
 
 # Options for Dumpling stand behind --, all of them; the others would not go on with the dump.
