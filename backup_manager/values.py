@@ -20,6 +20,8 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 # An object's key has 1,024 bytes; our own part of it needs room too.
 _MAX_PREFIX_BYTES = 512
 _MAX_PATH = 4096
+FILES, ARCHIVE = "files", "archive"
+FORMATS = (FILES, ARCHIVE)
 
 
 def is_utf8(text: str) -> bool:
@@ -84,6 +86,12 @@ def log_level(text: str) -> str:
     return text
 
 
+def backup_format(text: str) -> str:
+    if text not in FORMATS:
+        raise ValueError(f"{text!r} is no format", f"give one of {', '.join(FORMATS)}")
+    return text
+
+
 def provider(text: str) -> str:
     name = text.lower()
     if name not in PROVIDERS:
@@ -94,6 +102,12 @@ def provider(text: str) -> str:
             f"{hint} Give one of {', '.join(PROVIDERS)}".strip(),
         )
     return name
+
+
+def addressing(text: str) -> str:
+    if text not in {"virtual", "path"}:
+        raise ValueError(f"{text!r} is no style of addressing", "give virtual or path")
+    return text
 
 
 def bucket(text: str) -> str:
@@ -143,3 +157,22 @@ def endpoint(text: str, default_scheme: str) -> str:
         raise ValueError(f"{text!r} has no port that could be connected to", fix)
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{number}" if number is not None else "")
+
+
+def gateway(text: str) -> str:
+    """Check the address of a Pushgateway: scheme, host, and perhaps a port and a path."""
+    fix = "give an address such as http://pushgateway.monitoring:9091"
+    try:
+        parts = urlsplit(text)
+        sound = parts.port != 0 and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    # First of all, and without the text: it may hold a password.
+    if "@" in text:
+        raise ValueError(
+            "an address holds no credentials",
+            "put user:password into a file, and name it by --pushgateway-auth-file",
+        )
+    if not sound or parts.scheme not in {"http", "https"} or re.search(r"[\s?#]", text):
+        raise ValueError(f"{text!r} is no address of a Pushgateway", fix)
+    return text.rstrip("/")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from backup_manager.report import Report
 from backup_manager.signals import Stop
-from backup_manager.store.client import Store, StoreSettings
-from backup_manager.store.sender import WORKERS
+from backup_manager.store.client import Store
+from backup_manager.store.settings import StoreSettings
 from backup_manager.store.upload import Uploader
 from backup_manager.volume.directory import scan
 from backup_manager.volume.journal import Journal
@@ -21,7 +21,7 @@ _TICK_SECONDS = 0.1
 def main(endpoint: str, bucket: str, prefix: str, root: Path) -> None:
     report, stop = Report(level="warning"), Stop()
     settings = StoreSettings("ceph", endpoint, None, bucket, prefix)
-    store = Store(settings, report=report, stop=stop, connections=WORKERS)
+    store = Store(settings, report=report, stop=stop)
     journal = Journal(root.with_suffix(f".{prefix}.sqlite"), create=True)
     uploader = Uploader(store, journal, root=root, directory=prefix, stop=stop, report=report)
     uploader.offer(name for name, _ in scan(root))

@@ -1,6 +1,8 @@
 """An HTTP proxy before an S3 server: counts, holds, refuses, changes and loses as it is told."""
 
 import http.client
+import socket
+import ssl
 import sys
 import threading
 import time
@@ -11,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
 DATA_OPERATIONS = {"PutObject", "UploadPart"}
 
@@ -59,9 +62,10 @@ class Answer:
     claimed: int | None = None
 
     @classmethod
-    def error(cls, code: str, status: int) -> "Answer":
+    def error(cls, code: str, status: int, message: str = "") -> "Answer":
         """An error as S3 words it."""
-        text = f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>"
+        words = f"<Message>{escape(message)}</Message>" if message else ""
+        text = f"<?xml version='1.0'?><Error><Code>{code}</Code>{words}</Error>"
         return cls(status, text.encode(), {"Content-Type": "application/xml"})
 
 
@@ -90,7 +94,7 @@ class Trouble:
 class S3Proxy:
     """Forwards to ``target`` (http://host:port); ``url`` is its own address."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, host: str = "127.0.0.1") -> None:
         self._target = urlsplit(target).netloc
         self._lock = threading.Lock()
         self._troubles: list[Trouble] = []
@@ -99,13 +103,14 @@ class S3Proxy:
         self.cut: list[Request] = []  # whose bodies did not come whole
         self.pause = 0.0  # seconds that each answer to data takes longer
         self._data_under_way = 0
-        proxy = self
+        handler = type("Handler", (self.handler(),), {"owner": self})
+        self._server: ThreadingHTTPServer = _Server((host, 0), handler)
+        name = f"[{host}]" if ":" in host else host
+        self.url = f"http://{name}:{self._server.server_address[1]}"
 
-        class Handler(_Handler):
-            owner = proxy
-
-        self._server: ThreadingHTTPServer = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+    def handler(self) -> "type[Handler]":
+        """Who reads requests and writes answers."""
+        return Handler
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -206,8 +211,27 @@ class S3Proxy:
             with self._lock:
                 self._data_under_way -= 1
 
-    def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._target, timeout=60)
+    def serve(self, request: Request, body: bytes) -> Answer:
+        """Have the server answer; what it answers 200 is ``accepted``."""
+        answer = exchange(self._target, request, body)
+        if answer.status == http.client.OK:
+            self.accepted.append(request)
+        return answer
+
+
+def exchange(netloc: str, request: Request, body: bytes) -> Answer:
+    """Ask the server at host:port, and return what it answers."""
+    connection = http.client.HTTPConnection(netloc, timeout=60)
+    try:
+        connection.request(request.method, request.target, body=body, headers=dict(request.headers))
+        answer = connection.getresponse()
+        data = answer.read()
+    finally:
+        connection.close()
+    claimed = int(answer.getheader("Content-Length") or 0) if request.method == "HEAD" else None
+    own = {"connection", "transfer-encoding", "content-length"}
+    headers = {name: value for name, value in answer.getheaders() if name.lower() not in own}
+    return Answer(answer.status, data, headers, claimed)
 
 
 class _Server(ThreadingHTTPServer):
@@ -215,13 +239,19 @@ class _Server(ThreadingHTTPServer):
     # More clients than these at once would wait a second for the kernel to ask again.
     request_queue_size = 128
 
+    def __init__(self, address: tuple[str, int], handler: "type[Handler]") -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of connections that broke: many tests break them."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | ssl.SSLError):
             super().handle_error(request, client_address)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """One connection of a client."""
+
     protocol_version = "HTTP/1.1"
     owner: S3Proxy
 
@@ -262,27 +292,12 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             if trouble and trouble.before:
                 trouble.before(request)
-            answer = self._forward(request, body)
+            answer = self.owner.serve(request, body)
             if trouble and trouble.change:
                 answer = trouble.change(answer)
         if request.operation in DATA_OPERATIONS:
             time.sleep(self.owner.pause)
         return None if trouble and trouble.kind == "lose" else answer
-
-    def _forward(self, request: Request, body: bytes) -> Answer:
-        connection = self.owner.connect()
-        try:
-            connection.request(self.command, self.path, body=body, headers=dict(self.headers))
-            answer = connection.getresponse()
-            data = answer.read()
-        finally:
-            connection.close()
-        if answer.status == http.client.OK:
-            self.owner.accepted.append(request)
-        claimed = int(answer.getheader("Content-Length") or 0) if self.command == "HEAD" else None
-        own = {"connection", "transfer-encoding", "content-length"}
-        headers = {name: value for name, value in answer.getheaders() if name.lower() not in own}
-        return Answer(answer.status, data, headers, claimed)
 
     def _answer(self, answer: Answer) -> None:
         size = len(answer.body) if answer.claimed is None else answer.claimed

@@ -18,12 +18,15 @@ import pytest
 from backup_manager.export.conclude import _reconcile
 from backup_manager.report import Report
 from backup_manager.signals import Stop
-from backup_manager.store.client import Store, StoreSettings
+from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
+from backup_manager.store.settings import Pace, StoreOptions, StoreSettings
 from backup_manager.store.upload import Uploader
 from backup_manager.volume.journal import Journal
 from tests.servers import S3Server
 
+# Files above 6 MiB go up in parts of 5 MiB, the least that a store takes.
+SMALL_PARTS = Pace(part_bytes=5 << 20, multipart_from_bytes=6 << 20)
 DIRECTORY = "nightly/backup-2026-11-22T10:00:00Z-1a2b3c4d"
 
 _loader = functools.cache(botocore.loaders.create_loader)
@@ -52,13 +55,20 @@ def use_keys(patch: pytest.MonkeyPatch, access_key: str, secret_key: str) -> Non
     patch.setattr(botocore.session, "create_loader", _loader)
 
 
-def new_store(endpoint: str | None, bucket: str, *, stop: Stop | None = None, **more: Any) -> Store:
+def new_store(
+    endpoint: str | None,
+    bucket: str,
+    *,
+    stop: Stop | None = None,
+    options: dict[str, Any] | None = None,
+    **more: Any,
+) -> Store:
     settings = {"provider": "ceph", "region": "us-east-1", "prefix": "nightly"} | more
     store = Store(
         StoreSettings(endpoint=endpoint, bucket=bucket, **settings),
+        StoreOptions(**(options or {})),
         report=new_report(),
         stop=stop or Impatient(),
-        connections=16,
     )
     store.patience = Patience(0)
     return store
@@ -76,13 +86,20 @@ class Engine:
     """An uploader over `root`, with a journal of its own, sending to `bucket`."""
 
     def __init__(
-        self, server: S3Server, bucket: str, root: Path, *, endpoint: str | None = None
+        self,
+        server: S3Server,
+        bucket: str,
+        root: Path,
+        *,
+        endpoint: str | None = None,
+        pace: Pace = SMALL_PARTS,
     ) -> None:
         self.server = server
         self.bucket = bucket
         self.root = root
         self.stop = Impatient()
-        self.store = new_store(endpoint or server.http, bucket, stop=self.stop)
+        address = endpoint or server.http
+        self.store = new_store(address, bucket, stop=self.stop, options={"pace": pace})
         self.store.patience = Patience(60)
         self.journal_path = root.parent / "journal.sqlite"
         self.journal = Journal(self.journal_path, create=not self.journal_path.exists())

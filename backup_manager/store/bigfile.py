@@ -5,6 +5,7 @@ import hashlib
 from backup_manager.errors import Reason, StoreError
 from backup_manager.store.multipart import Multipart
 from backup_manager.store.parts import part_bytes, part_count, part_span
+from backup_manager.store.settings import Pace
 from backup_manager.store.source import SourceFile
 from backup_manager.store.wire import Body
 from backup_manager.volume.journal import Journal
@@ -20,7 +21,7 @@ class BigFile:
     file has changed, or the store has lost the upload.
     """
 
-    def __init__(self, name: str, key: str, source: SourceFile) -> None:
+    def __init__(self, name: str, key: str, source: SourceFile, pace: Pace) -> None:
         self.name = name
         self.key = key
         self.source = source
@@ -30,7 +31,8 @@ class BigFile:
         self.gone = False
         self.upload_id = ""
         self._bytes = source.state.bytes
-        self._part_bytes = part_bytes(self._bytes)
+        self._part_bytes = part_bytes(self._bytes, least=pace.part_bytes, most_parts=pace.max_parts)
+        self._at_once = pace.parts_at_once
         self._count = part_count(self._bytes, self._part_bytes)
         self._etags = [""] * self._count
         self._next = 1
@@ -61,6 +63,11 @@ class BigFile:
         self.upload_id = multipart.create(self.key)
         upload = UploadRow(self.upload_id, self._part_bytes, self.source.state)
         journal.begin_upload(self.name, upload)
+
+    @property
+    def ready(self) -> bool:
+        """Whether another part may be read and sent now."""
+        return self.more and not self.reading and self.in_flight < self._at_once
 
     @property
     def more(self) -> bool:

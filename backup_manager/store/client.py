@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import boto3
-from botocore.config import Config
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from backup_manager.bounded import bounded
@@ -15,45 +13,28 @@ from backup_manager.errors import Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store import credentials
-from backup_manager.store.content_md5 import add_content_md5
-from backup_manager.store.faults import FAULTS, explain, fix_for, needed, not_found, short_fault
+from backup_manager.store.content_md5 import add_content_md5, content_md5
+from backup_manager.store.faults import (
+    FAULTS,
+    explain,
+    fix_for,
+    needed,
+    not_found,
+    short_fault,
+    unsupported,
+)
+from backup_manager.store.headers import Headers
+from backup_manager.store.opening import open_client, verified_by
 from backup_manager.store.paging import pages
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.retries import Judge, Patience
-from backup_manager.store.wire import CONNECT_SECONDS, Wire
+from backup_manager.store.settings import StoreOptions, StoreSettings
+from backup_manager.store.wire import Wire
 
 _T = TypeVar("_T")
 
-TIMEOUT_SECONDS = 60.0
 PATIENCE_SECONDS = 60.0
 _MAX_DELETE = 1000  # S3's limit for one DeleteObjects
-# What a new object is given, by boto3's names.
-_HEADERS = {"StorageClass": "x-amz-storage-class", "ACL": "x-amz-acl"}
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """Where the backups go. ``prefix`` has no slash at its ends."""
-
-    provider: str
-    endpoint: str | None
-    region: str | None
-    bucket: str
-    prefix: str
-    storage_class: str | None = None
-    acl: str | None = None
-
-    def key(self, name: str) -> str:
-        """Return the key of ``name`` under the prefix."""
-        return f"{self.prefix}/{name}" if self.prefix else name
-
-    @property
-    def place(self) -> str:
-        """The bucket and where it was looked for, for messages."""
-        return f"{self.url('')} at {self.endpoint}" if self.endpoint else self.url("")
-
-    def url(self, key: str) -> str:
-        return f"s3://{self.bucket}/{key}"
 
 
 @dataclass(frozen=True)
@@ -69,30 +50,30 @@ class Store:
     """One bucket. Calls of ``Store`` end within the time that a signal leaves them.
 
     Every method raises StoreError with what to do; ``patience`` is how long a call is tried again
-    on what may pass, ``timeout`` how many seconds one request may go without an answer.
+    on what may pass. ``content_md5``: whether bodies carry a Content-MD5.
     """
 
     def __init__(
         self,
         settings: StoreSettings,
+        options: StoreOptions = StoreOptions(),  # noqa: B008 - it is frozen
         *,
         report: Report,
         stop: Stop,
-        connections: int,
-        timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.settings = settings
+        self.options = options
         self.provider = PROVIDERS[settings.provider]
+        self.headers = Headers(options)
+        # S3 wants it, or a checksum, for objects under Object Lock.
+        self.content_md5 = self.provider.content_md5 or options.retention is not None
         self.patience = Patience(PATIENCE_SECONDS)
         self.last_fault: BaseException | None = None
         self._report = report
         self._stop = stop
-        self._connections = connections
-        self._timeout = timeout
         self._core = credentials.new_session()
         self.credentials = self._find_credentials()
-        self.client: Any = self._open_client(connections)
-        self.new_object = _given(StorageClass=settings.storage_class, ACL=settings.acl)
+        self.client: Any = self._open_client()
 
     def unheeding(self) -> "Store":
         """Return the same store for calls that no signal cuts short; see ``bounded.shielded``."""
@@ -108,67 +89,43 @@ class Store:
 
     def elsewhere(self, settings: StoreSettings) -> "Store":
         """Open another bucket in the same way."""
-        return Store(
-            settings,
-            report=self._report,
-            stop=self._stop,
-            connections=self._connections,
-            timeout=self._timeout,
-        )
+        return Store(settings, self.options, report=self._report, stop=self._stop)
 
-    def _find_credentials(self) -> credentials.Renewing | None:
+    def _find_credentials(self) -> credentials.Renewing:
+        lookup = credentials.Lookup(
+            self._report.redact.add,
+            what=f"{self.settings.place}: cannot be used",
+            region=self.settings.region,
+        )
         try:
-            return credentials.install(self._core, self._report.redact.add)
+            found = lookup.first(self._stop)
         except FAULTS as error:
             raise explain(error, "be used", self.settings.url(""), None) from error
+        credentials.install(self._core, found)
+        return found
 
-    def _open_client(self, connections: int) -> Any:
-        config = Config(
-            connect_timeout=min(CONNECT_SECONDS, self._timeout),
-            read_timeout=self._timeout,
-            retries={"mode": "standard", "max_attempts": 3},
-            max_pool_connections=connections + 4,
-            # boto3's default trailers are refused by Ceph over HTTPS and by many others
-            # (boto3#4392); the signed SHA-256 has the store check the body all the same.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            signature_version="s3v4",
-            s3={
-                "addressing_style": self.provider.addressing,
-                "payload_signing_enabled": True,
-            },
-        )
-        session = boto3.Session(botocore_session=self._core)
-        client = session.client(
-            "s3",
-            endpoint_url=self.settings.endpoint,
-            region_name=self.settings.region or session.region_name or "us-east-1",
-            config=config,
-        )
+    def _open_client(self) -> Any:
+        client = open_client(self._core, self.settings, self.options)
+        self.headers.install(client)
         # boto3 1.36 and later leaves it out, and some stores insist on it (barman#1124).
         client.meta.events.register("before-sign.s3.DeleteObjects", add_content_md5)
         return client
 
     def wire(self) -> Wire:
         """Open the way for the two hot calls."""
-        if self.credentials is None:
-            raise StoreError(
-                f"{self.settings.url('')}: cannot be used",
-                why="no credentials were found",
-                fix="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the Pod a role",
-            )
         # The one public way to learn where botocore would send a request for this bucket.
         url = self.client.generate_presigned_url(
             "put_object", Params={"Bucket": self.settings.bucket, "Key": "k"}
         )
+        ca = verified_by(self.options)
         return Wire(
             base_url=url.split("?", 1)[0].removesuffix("k"),
             credentials=self.credentials,
             region=self.client.meta.region_name,
-            ca_bundle=self._core.get_config_variable("ca_bundle"),
-            connections=self._connections,
-            timeout=self._timeout,
-            headers={_HEADERS[name]: value for name, value in self.new_object.items()},
+            ca_bundle=self._core.get_config_variable("ca_bundle") if ca is None else ca,
+            options=self.options,
+            headers=self.headers,
+            aws=self.settings.provider == "aws",
         )
 
     def attempt(self, call: Callable[[], _T]) -> _T:
@@ -178,7 +135,11 @@ class Store:
         """
         began = time.monotonic()
         retrying = Retrying(
-            stop=lambda _: self._stop.ending or self.patience.over(began),
+            stop=lambda state: (
+                self._stop.ending
+                or self.patience.over(began)
+                or state.attempt_number == self.options.attempts
+            ),
             wait=wait_random_exponential(multiplier=0.5, max=10),
             retry=retry_if_exception(Judge(self.credentials)),
             sleep=self._stop.wait,
@@ -212,9 +173,9 @@ class Store:
 
         Raises the errors of ``faults.FAULTS`` as they are: the caller knows what they mean.
         """
-        more = dict(self.new_object)
-        if if_none_match:
-            more["IfNoneMatch"] = "*"
+        more = {"IfNoneMatch": "*"} if if_none_match else {}
+        if self.content_md5:
+            more["ContentMD5"] = content_md5(data)
         answer = bounded(
             self._stop,
             lambda: self.client.put_object(Bucket=self.settings.bucket, Key=key, Body=data, **more),
@@ -267,12 +228,26 @@ class Store:
             self._delete_batch(batch)
 
     def _delete_batch(self, keys: list[str]) -> None:
+        if not self.provider.bulk_delete or not self._delete_in_bulk(keys):
+            for key in keys:
+                self.delete_one(key)
+
+    def _delete_in_bulk(self, keys: list[str]) -> bool:
+        """Delete up to 1,000 objects at once; return False where the store has no such call."""
         # Not quiet: only what the answer names is known to be gone.
         objects = {"Objects": [{"Key": key} for key in keys], "Quiet": False}
-        answer = self.call(
-            f"delete {len(keys)} objects",
-            lambda: self.client.delete_objects(Bucket=self.settings.bucket, Delete=objects),
-        )
+
+        def ask() -> Any:
+            try:
+                return self.client.delete_objects(Bucket=self.settings.bucket, Delete=objects)
+            except self.client.exceptions.ClientError as error:
+                if unsupported(error):
+                    return None
+                raise
+
+        answer = self.call(f"delete {len(keys)} objects", ask)
+        if answer is None:
+            return False
         for error in answer.get("Errors", ()):
             raise StoreError(
                 f"{self.settings.url(error.get('Key', ''))}: cannot delete it",
@@ -286,6 +261,7 @@ class Store:
                 why="the store's answer does not say that it did",
                 fix="check that --endpoint is an S3 store, with no proxy that changes its answers",
             )
+        return True
 
     def delete_one(self, key: str) -> None:
         """Delete one object by DeleteObject, which every store has."""
@@ -293,7 +269,3 @@ class Store:
             f"delete {key}",
             lambda: self.client.delete_object(Bucket=self.settings.bucket, Key=key),
         )
-
-
-def _given(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}

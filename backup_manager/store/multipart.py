@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backup_manager.errors import Reason
+from backup_manager.errors import MismatchError, Reason
 from backup_manager.store.client import Store
 from backup_manager.store.faults import (
     code_of,
@@ -15,10 +16,12 @@ from backup_manager.store.faults import (
     unsupported,
     upload_gone,
 )
+from backup_manager.store.headers import hides_md5
 from backup_manager.store.paging import pages
 from backup_manager.store.sender import UploadGoneError
 
 _MD5 = re.compile("[0-9a-f]{32}")
+_OF_PARTS = re.compile("[0-9a-f]{32}-[0-9]+")
 
 
 def etag_of_parts(etags: list[str]) -> str | None:
@@ -41,9 +44,7 @@ class Multipart:
         """Begin a multipart upload; return its id."""
         answer = self._store.call(
             f"begin a multipart upload of {key}",
-            lambda: self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=key, **self._store.new_object
-            ),
+            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key),
             Reason.UPLOAD,
         )
         return str(needed(answer, "UploadId", self._store.settings.url(key)))
@@ -66,6 +67,7 @@ class Multipart:
                 )
                 # Ceph 16 leaves it empty, except in the answer to a second attempt (seen).
                 if etag := str(answer.get("ETag") or "").strip('"'):
+                    self._check(key, etag, etags, answer["ResponseMetadata"]["HTTPHeaders"])
                     return etag
             except self._client.exceptions.ClientError as error:
                 if not self._says_gone(error, key, upload_id):
@@ -74,7 +76,46 @@ class Multipart:
                     raise UploadGoneError from error
             return etag_of_parts(etags) or self._etag(key)
 
-        return self._store.call(f"complete the multipart upload of {key}", complete, Reason.UPLOAD)
+        doing = f"complete the multipart upload of {key}"
+        etag = self._store.call(doing, complete, Reason.UPLOAD)
+        if self._store.provider.etag != "md5":
+            # Of some it is another one than the answer says (rclone's server: the whole file's).
+            etag = self._store.call(f"look at {key}", lambda: self._etag(key), Reason.UPLOAD)
+        self._retain(key)
+        return etag
+
+    def _retain(self, key: str) -> None:
+        """See to Object Lock: Ceph 16 drops what CreateMultipartUpload was told of it (seen)."""
+        retention = self._store.options.retention
+        if retention is None:
+            return
+        there = {"Bucket": self._bucket, "Key": key}
+        head = self._store.call(f"look at {key}", lambda: self._client.head_object(**there))
+        if head.get("ObjectLockMode"):
+            return
+        until = datetime.now(UTC) + timedelta(seconds=retention.seconds)
+        wanted = {"Mode": retention.mode, "RetainUntilDate": until}
+        self._store.call(
+            f"lock {key}",
+            lambda: self._client.put_object_retention(**there, Retention=wanted),
+            Reason.UPLOAD,
+        )
+
+    def _check(self, key: str, etag: str, etags: list[str], headers: dict[str, str]) -> None:
+        """Raise MismatchError where the ETag is made of other MD5s than those of the parts."""
+        store, expected = self._store, etag_of_parts(etags)
+        options = store.options
+        means_md5 = store.provider.etag == "md5" and not options.encryption.hides_md5
+        asked = options.compare_etags and options.compare_multipart_etags
+        if not (means_md5 and asked and expected and _OF_PARTS.fullmatch(etag)):
+            return
+        if etag != expected and not hides_md5(headers, aws=store.settings.provider == "aws"):
+            raise MismatchError(
+                f"{store.settings.url(key)}: the store has made something else of its parts",
+                why=f"its ETag is {etag}, and that of the parts {expected}",
+                fix="run the same command again; where the store's ETags are no MD5s (as under "
+                "KMS), add --s3-option=--ignore-checksum",
+            )
 
     def _says_gone(self, error: Exception, key: str, upload_id: str) -> bool:
         """Tell whether an error of CompleteMultipartUpload means that there is no such upload.

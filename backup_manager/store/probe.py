@@ -4,16 +4,18 @@ import hashlib
 from itertools import islice
 
 from backup_manager.bounded import bounded
-from backup_manager.errors import Reason, StoreError
+from backup_manager.errors import BackupError, Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
-from backup_manager.store.faults import FAULTS, explain
+from backup_manager.store.faults import FAULTS, AnswerError, explain, status_of
 from backup_manager.store.wire import Body
 
 GIVE_UP_SECONDS = 60.0
 _NAME = ".backup-manager-probe-"
 _MOST_LEFT = 20
+_BAD_REQUEST = 400
+_REFUSALS = {400, 403, 501}
 _TEXT = b"backup-manager was here to see whether it can write; this may be deleted.\n"
 
 
@@ -52,14 +54,62 @@ def _list_and_write(store: Store, key: str, left: list[str]) -> None:
     # Listing proves the bucket, the key and the clock, and that a backup can be verified later.
     probes = islice(store.objects(store.settings.key(_NAME)), _MOST_LEFT)
     left[:] = [item.key for item in probes if item.key != key]
-    body = Body(
+    url = store.settings.url(key)
+    wire = store.wire()
+    try:
+        try:
+            store.attempt(lambda: wire.put(key, _body(store), locked=False))
+        except AnswerError as error:
+            if store.content_md5 or not _wants_content_md5(error):
+                raise
+            store.content_md5 = True
+            store.attempt(lambda: wire.put(key, _body(store), locked=False))
+    except FAULTS as error:
+        raise _with_what_was_asked(store, error, url) from error
+
+
+def _with_what_was_asked(store: Store, error: BaseException, url: str) -> BackupError:
+    """Explain a refusal; it may be of what goes with an object, which stores seldom say.
+
+    Ceph 16 answers InvalidArgument or InvalidRequest, and InvalidAccessKeyId to a key of KMS.
+    """
+    explained = explain(error, "write there", url, Reason.STORE)
+    asked = _asked_for(store)
+    if not asked or status_of(error) not in _REFUSALS:
+        return explained
+    fix = f"see whether this store has what was asked for: {', '.join(asked)}"
+    fix = f"{explained.fix}; or {fix}" if explained.fix else fix
+    return StoreError(explained.what, why=explained.why, fix=fix, reason=explained.reason)
+
+
+def _asked_for(store: Store) -> list[str]:
+    """Name what of the settings may be more than a store has."""
+    options, encryption = store.options, store.options.encryption
+    said = {
+        f"storage class {options.storage_class}": options.storage_class,
+        f"ACL {options.acl}": options.acl,
+        f"encryption {encryption.algorithm}": encryption.algorithm,
+        f"KMS key {encryption.kms_key_id}": encryption.kms_key_id,
+        "an SSE-C key": encryption.customer_key,
+        "Object Lock": options.retention,
+        "requester pays": options.requester_pays,
+        **{f"the header {name}": name for name, _ in options.headers},
+    }
+    asked = [text for text, given in said.items() if given]
+    plain = str(store.settings.endpoint or "").startswith("http://")
+    return [*asked, "all that without TLS"] if asked and plain else asked
+
+
+def _body(store: Store) -> Body:
+    md5 = hashlib.md5(_TEXT, usedforsecurity=False).digest()
+    return Body(
         read=lambda: [_TEXT],
         length=len(_TEXT),
         sha256=hashlib.sha256(_TEXT).hexdigest(),
-        md5=hashlib.md5(_TEXT, usedforsecurity=False).digest(),
+        md5=md5 if store.content_md5 else None,
     )
-    url = store.settings.url(key)
-    try:
-        store.attempt(lambda: store.wire().put(key, body))
-    except FAULTS as error:
-        raise explain(error, "write there", url, Reason.STORE) from error
+
+
+def _wants_content_md5(error: AnswerError) -> bool:
+    """Tell whether the store refuses what has no Content-MD5: a bucket's default Object Lock."""
+    return error.status == _BAD_REQUEST and "content-md5" in error.message.lower()

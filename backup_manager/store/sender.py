@@ -19,9 +19,6 @@ from backup_manager.store.throttle import Throttle
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import volume_error
 
-# Threads, and so requests at once, beyond 16 do not help (measured against Ceph on two cores).
-WORKERS = 16
-
 
 class UploadGoneError(Exception):
     """The store does not know the multipart upload any more: somebody aborted it."""
@@ -36,7 +33,8 @@ class Sender:
     def __init__(self, store: Store, *, stop: Stop, report: Report) -> None:
         self.wire = store.wire()
         self.bytes_sent = 0
-        self._throttle = Throttle(WORKERS, report)
+        self.retries = 0
+        self._throttle = Throttle(store.options.pace.requests_at_once, report)
         self._sent_at = time.monotonic()
         self._store = store
         self._stop = stop
@@ -58,7 +56,7 @@ class Sender:
         Raises DumpInvalidError if it changes meanwhile, StoreError, VolumeError.
         """
         try:
-            with SourceFile(path, content_md5=self._store.provider.content_md5) as source:
+            with SourceFile(path, content_md5=self._store.content_md5) as source:
                 body = source.body(0, source.state.bytes)
                 etag = self.put(key, body)
                 source.check()
@@ -67,6 +65,11 @@ class Sender:
             raise changed_after(path.name) from None
         except OSError as error:
             raise volume_error(f"{path} cannot be read", error) from error
+
+    @property
+    def throttles(self) -> int:
+        """How often the number of requests at once was halved."""
+        return self._throttle.slowed
 
     @property
     def last_fault(self) -> BaseException | None:
@@ -116,6 +119,8 @@ class Sender:
             error = state.outcome.exception() if state.outcome else None
             # Who waits for its turn at a store that is slow does not starve, others go on.
             slow = error is not None and throttled(error)
+            if state.attempt_number == self._store.options.attempts:
+                return True
             return self._store.patience.over(max(began, self._sent_at) if slow else began)
 
         return Retrying(
@@ -129,6 +134,8 @@ class Sender:
 
     def _say(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        with self._lock:
+            self.retries += 1
         if self._store.last_fault is None:
             # Once for an outage, however many files meet it.
             self._report.info(
@@ -145,4 +152,12 @@ def changed_after(name: str) -> DumpInvalidError:
     return DumpInvalidError(
         f"the file {name} changed after the dump had ended",
         fix="find out who writes on the volume, then run the same command again",
+    )
+
+
+def gone_after(name: str) -> DumpInvalidError:
+    """Say that a file is no longer there, though the dump had ended."""
+    return DumpInvalidError(
+        f"the file {name} of the dump is gone",
+        fix="find out who deletes files on the volume, then run the same command again",
     )

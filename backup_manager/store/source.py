@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from backup_manager.errors import DumpInvalidError, VolumeError
-from backup_manager.store.parts import MAX_OBJECT_BYTES
+from backup_manager.store.parts import part_bytes
+from backup_manager.store.settings import Pace
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import FileState, volume_error
 
@@ -74,6 +75,10 @@ class SourceFile:
             md5=md5.digest() if md5 else None,
         )
 
+    def blocks(self) -> Iterator[bytes]:
+        """Read the whole file, as large as it was when it was opened. Raises FileChangedError."""
+        return self._blocks(0, self.state.bytes, _HASH_BLOCK)
+
     def _sent_blocks(self, offset: int, length: int) -> Iterator[bytes]:
         self.check()
         yield from self._blocks(offset, length, _SEND_BLOCK)
@@ -109,11 +114,13 @@ def utf8(name: str) -> str:
     return name
 
 
-def check_size(name: str, size: int) -> None:
-    """Raise DumpInvalidError for a file that no store takes."""
-    if size > MAX_OBJECT_BYTES:
+def check_size(name: str, size: int, pace: Pace) -> None:
+    """Raise DumpInvalidError for a file that no store takes, or not in the parts asked for."""
+    try:
+        part_bytes(size, least=pace.part_bytes, most_parts=pace.max_parts)
+    except ValueError as error:
         raise DumpInvalidError(
             f"{name} has {size} bytes",
-            why="S3 takes no object above 5 TiB",
+            why=str(error),
             fix="split the files, for example by --dumpling-option=--filesize=256MiB",
-        )
+        ) from None

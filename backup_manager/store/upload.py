@@ -9,25 +9,22 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from backup_manager.errors import DumpInvalidError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.bigfile import BigFile, lost_too_often
 from backup_manager.store.client import Store
 from backup_manager.store.multipart import Multipart
-from backup_manager.store.parts import MULTIPART_FROM_BYTES
-from backup_manager.store.sender import WORKERS, Sender, UploadGoneError, changed_after
+from backup_manager.store.sender import Sender, UploadGoneError, changed_after, gone_after
+from backup_manager.store.settings import BIG_FILES_AT_ONCE
 from backup_manager.store.source import FileChangedError, SourceFile, check_size, utf8
 from backup_manager.store.wire import Body
 from backup_manager.volume.directory import volume_error, volume_errors
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import PartRow
 
-# Few at a time: their parts are sent in parallel anyway, and each costs an open upload.
-_MAX_BIG = 4
 _PAGE = 64
 _JOIN_SECONDS = 3.0
-_BEGINNINGS = 5  # of one file whose uploads others abort
+_UPLOADS = 5  # of one file whose uploads others abort
 
 
 class Uploader:
@@ -44,6 +41,8 @@ class Uploader:
         report: Report,
     ) -> None:
         self._store = store
+        self._pace = store.options.pace
+        self._big_at_once = min(BIG_FILES_AT_ONCE, self._pace.files_at_once)
         self.sender = Sender(store, stop=stop, report=report)
         self._report = report
         self._stop = stop
@@ -63,7 +62,7 @@ class Uploader:
         self.files_sent = 0
         self._threads = [
             threading.Thread(target=self._run, name=f"upload {number}", daemon=True)
-            for number in range(WORKERS)
+            for number in range(self._pace.requests_at_once)
         ]
 
     def start(self) -> None:
@@ -109,7 +108,7 @@ class Uploader:
         self.sender.end()
         for thread in self._threads:
             if thread.ident:
-                thread.join(_JOIN_SECONDS / WORKERS)
+                thread.join(_JOIN_SECONDS / len(self._threads))
 
     # The workers ---------------------------------------------------------------------------
 
@@ -127,7 +126,7 @@ class Uploader:
         with self._work:
             while not self._halted:
                 for big in self._big:
-                    if big.more and not big.reading:
+                    if big.ready:
                         big.reading = True
                         return lambda big=big: self._send_part(big)  # type: ignore[misc]  # mypy has no type for it
                 if name := self._next_name():
@@ -137,19 +136,21 @@ class Uploader:
         return None
 
     def _next_name(self) -> str | None:
-        if not self._page and len(self._big) < _MAX_BIG:
+        if len(self._big) >= self._big_at_once or len(self._busy) >= self._pace.files_at_once:
+            return None
+        if not self._page:
             skip = len(self._busy) + len(self._parked)
             self._page.extend(
                 name
                 for name in self._journal.queued(_PAGE + skip)
                 if name not in self._busy and name not in self._parked
             )
-        return self._page.popleft() if self._page and len(self._big) < _MAX_BIG else None
+        return self._page.popleft() if self._page else None
 
     def _send(self, name: str) -> None:
         """Send one file, or open it for its parts to be sent."""
         try:
-            source = SourceFile(self._root / name, content_md5=self._store.provider.content_md5)
+            source = SourceFile(self._root / name, content_md5=self._store.content_md5)
         except OSError as error:
             self._gone(name, error)
             return
@@ -167,9 +168,9 @@ class Uploader:
         """Send a small file; return True for a big one, which stays open."""
         key = f"{self._directory}/{name}"
         size = source.state.bytes
-        check_size(name, size)
+        check_size(name, size, self._pace)
         row = self._journal.file(name)
-        small = size < MULTIPART_FROM_BYTES
+        small = size < self._pace.multipart_from_bytes
         known = row if row and row.etag and row.state and row.state.bytes == size else None
         if small or known:
             body = source.body(0, size)
@@ -183,7 +184,7 @@ class Uploader:
             etag = self.sender.put(key, body)
             self._confirm(name, source, body.sha256, etag)
             return False
-        big = BigFile(name, key, source)
+        big = BigFile(name, key, source, self._pace)
         big.begin(self._multipart, self._journal)
         with self._work:
             self._big.append(big)
@@ -269,8 +270,9 @@ class Uploader:
     def _anew(self, big: BigFile) -> None:
         """Leave a file on the queue whose upload the store has lost; not for ever."""
         self._begun_anew[big.name] += 1
-        if self._begun_anew[big.name] >= _BEGINNINGS:
-            raise lost_too_often(self._store.settings.url(big.key), _BEGINNINGS)
+        most = self._store.options.uploads or _UPLOADS
+        if self._begun_anew[big.name] >= most:
+            raise lost_too_often(self._store.settings.url(big.key), most)
         self._report.info("the store has lost a multipart upload: it is begun anew", file=big.name)
         with self._work:
             del self._busy[big.name]
@@ -290,10 +292,7 @@ class Uploader:
         if self._settled:
             with volume_errors(f"{self._root} is no longer there"):
                 self._root.stat()
-            raise DumpInvalidError(
-                f"the file {name} of the dump is gone",
-                fix="find out who deletes files on the volume, then run the same command again",
-            )
+            raise gone_after(name)
         with self._work:
             if not self._busy.pop(name):
                 self._parked.add(name)

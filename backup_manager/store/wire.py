@@ -10,7 +10,7 @@ import re
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -22,12 +22,15 @@ from botocore.credentials import Credentials
 from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.utils import get_environ_proxies
 
+from backup_manager.store.bandwidth import Limiter
 from backup_manager.store.faults import AnswerError
+from backup_manager.store.headers import Headers, hides_md5
+from backup_manager.store.settings import StoreOptions
 
-CONNECT_SECONDS = 10.0
 _ERROR_BYTES = 64 << 10
 _CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
+_MD5 = re.compile("[0-9a-f]{32}")
 _HTTP_OK = 200
 
 
@@ -91,33 +94,40 @@ class Wire:
         base_url: str,
         credentials: Credentials,
         region: str,
-        ca_bundle: str | None,
-        connections: int,
-        timeout: float,
-        headers: Mapping[str, str],
+        ca_bundle: str | bool | None,
+        options: StoreOptions,
+        headers: Headers,
+        aws: bool,
     ) -> None:
-        """``base_url`` ends where an object's key begins; ``headers`` go with every new object.
+        """``base_url`` ends where an object's key begins.
 
-        ``timeout``: seconds for an answer, or for one block of a body to go out.
+        ``ca_bundle``: False checks no certificate. ``aws``: ETags are MD5s under SSE-S3.
         """
         self._base = urlsplit(base_url)
         self._credentials = credentials
         self._region = region
-        self._headers = dict(headers)
-        self._timeout = timeout
-        self._connections = _Connections(timeout)
-        self._pool = self._open_pool(ca_bundle, connections)
+        self._headers = headers
+        self._aws = aws
+        self._compare = options.compare_etags and not options.encryption.hides_md5
+        # For an answer, or for one block of a body to go out.
+        self._timeout = options.timeout_seconds
+        self._connect_seconds = min(options.connect_seconds, self._timeout)
+        self._connections = _Connections(self._timeout)
+        bandwidth = options.pace.bandwidth
+        self._limiter = Limiter(bandwidth) if bandwidth else None
+        self.bytes_moved = 0  # of bodies, whatever became of them
+        self._pool = self._open_pool(ca_bundle, options.pace.requests_at_once)
 
-    def _open_pool(self, ca_bundle: str | None, size: int) -> Any:
+    def _open_pool(self, ca_bundle: str | bool | None, size: int) -> Any:
         base = f"{self._base.scheme}://{self._base.netloc}"
         options: dict[str, Any] = {
             "maxsize": size,
             "retries": False,
-            "timeout": urllib3.Timeout(
-                connect=min(CONNECT_SECONDS, self._timeout), read=self._timeout
-            ),
+            "timeout": urllib3.Timeout(connect=self._connect_seconds, read=self._timeout),
         }
-        if self._base.scheme == "https":
+        if self._base.scheme == "https" and ca_bundle is False:
+            options["cert_reqs"] = "CERT_NONE"
+        elif self._base.scheme == "https":
             options["ca_certs"] = ca_bundle or get_cert_path(True)
         proxies = ProxyConfiguration(get_environ_proxies(base))
         proxy = proxies.proxy_url_for(base)
@@ -135,18 +145,23 @@ class Wire:
         pool.ConnectionCls = _tracked(pool.ConnectionCls, self._connections)
         return pool
 
-    def put(self, key: str, body: Body) -> str:
-        """PutObject; return the object's ETag. Raises the errors of ``faults.FAULTS``."""
-        return self._send(key, "", body, self._headers)
+    def put(self, key: str, body: Body, *, locked: bool = True) -> str:
+        """PutObject; return the object's ETag. Raises the errors of ``faults.FAULTS``.
+
+        ``locked``: with Object Lock, where it is set.
+        """
+        return self._send(key, "", body, self._headers.of("PutObject", locked=locked))
 
     def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> str:
         """UploadPart; return the part's ETag. Raises the errors of ``faults.FAULTS``."""
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
-        return self._send(key, query, body, {})
+        return self._send(key, query, body, self._headers.of("UploadPart"))
 
     def cut(self) -> None:
         """Break every connection: calls under way fail now, and no new one begins."""
         self._connections.cut()
+        if self._limiter:
+            self._limiter.end()
 
     def _send(self, key: str, query: str, body: Body, headers: Mapping[str, str]) -> str:
         path = self._base.path + quote(key, safe="/~")
@@ -154,7 +169,7 @@ class Wire:
         answer = self._pool.urlopen(
             "PUT",
             self._origin + target,
-            body=body.read(),
+            body=self._paced(body.read()),
             headers=self._sign(target, body, headers),
             redirect=False,
             assert_same_host=False,
@@ -171,7 +186,17 @@ class Wire:
         # An answer that was cut in its headers is taken for a whole one by http.client.
         if (etag.startswith('"') and not etag.endswith('"', 1)) or not etag.strip('"'):
             raise AnswerError(answer.status, "NoETag", "the answer has no ETag", kind)
-        return etag.strip('"')
+        etag = etag.strip('"')
+        if self._compare and body.md5 and not hides_md5(answer.headers, aws=self._aws):
+            _check_etag(answer.status, etag, body.md5)
+        return etag
+
+    def _paced(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            if self._limiter:
+                self._limiter.take(len(block))
+            yield block
+            self.bytes_moved += len(block)
 
     def _sign(self, target: str, body: Body, headers: Mapping[str, str]) -> dict[str, str]:
         url = f"{self._base.scheme}://{self._base.netloc}{target}"
@@ -196,6 +221,12 @@ def _tracked(base: Any, connections: _Connections) -> Any:
             connections.opened(self)
 
     return Tracked
+
+
+def _check_etag(status: int, etag: str, md5: bytes) -> None:
+    """Raise AnswerError for an ETag that is an MD5, and not the one of what was sent."""
+    if _MD5.fullmatch(etag) and etag != md5.hex():
+        raise AnswerError(status, "ETagMismatch", "the ETag is another MD5 than that of the body")
 
 
 def _answer_error(status: int, text: bytes, kind: str) -> AnswerError:

@@ -1,5 +1,6 @@
 """Ceph's S3 gateway over a cluster of one monitor and one store, without systemd."""
 
+import base64
 import json
 import os
 import shutil
@@ -12,6 +13,9 @@ from .ports import free_port, is_open
 from .process import Process, run
 from .s3 import S3Server, make_keys
 
+# For SSE-KMS, by Ceph's own "testing" backend: keys that stand in its configuration.
+KMS_KEY_ID = "backup-key"
+_KMS_KEY = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 _CONF = """\
 [global]
 fsid={fsid}
@@ -55,6 +59,8 @@ mon_data_avail_crit=1
 # Otherwise deleted data stay for two hours.
 rgw_gc_obj_min_wait=1
 rgw_gc_processor_period=5
+rgw_crypt_s3_kms_backend=testing
+rgw_crypt_s3_kms_encryption_keys={kms_key_id}={kms_key}
 rgw_frontends=beast endpoint=127.0.0.1:{http_port} ssl_endpoint=127.0.0.1:{https_port} \
 ssl_certificate={certificate} ssl_private_key={key}
 """
@@ -142,6 +148,8 @@ class Ceph(S3Server):
             https_port=self._https_port,
             certificate=certificates.certificate,
             key=certificates.key,
+            kms_key_id=KMS_KEY_ID,
+            kms_key=_KMS_KEY,
         )
         self._conf.write_text(conf)
         keyring = str(self.directory / "keyring")

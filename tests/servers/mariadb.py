@@ -58,7 +58,9 @@ def _install(data: Path) -> None:
                     "--innodb-log-file-size=4M",
                     "--innodb-flush-log-at-trx-commit=0",
                     "--skip-innodb-doublewrite",
-                ]
+                ],
+                # Its temporary tables are named by its pid, which another pid namespace has too.
+                env={**os.environ, "TMPDIR": str(data.parent)},
             )
             templates = [target]
         _pristine[:] = templates[:1]

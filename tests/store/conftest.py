@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from backup_manager.store import parts, upload
 from backup_manager.store.client import Store
 from tests.servers import Ceph
 from tests.stores import Engine, new_store, use_keys
@@ -23,18 +22,9 @@ def store(ceph: Ceph, bucket: str, keys: None) -> Store:
 
 
 @pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files above 6 MiB go up in parts of 5 MiB, the least that a store takes."""
-    monkeypatch.setattr(parts, "PART_BYTES", 5 << 20)
-    monkeypatch.setattr(upload, "MULTIPART_FROM_BYTES", 6 << 20)
-
-
-@pytest.fixture
-def engine(
-    ceph: Ceph, bucket: str, tmp_path: Path, keys: None, small_parts: None
-) -> Iterator[Engine]:
+def engine(ceph: Ceph, bucket: str, tmp_path: Path, keys: None) -> Iterator[Engine]:
     """An upload engine, not started yet."""
-    del keys, small_parts
+    del keys
     (tmp_path / "dump").mkdir()
     made = Engine(ceph, bucket, tmp_path / "dump")
     yield made

@@ -7,10 +7,11 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+from backup_manager.signals import Stop
 from backup_manager.store import credentials as module
 from backup_manager.store.client import Store
-from backup_manager.store.credentials import Renewing, install, new_session
-from backup_manager.store.faults import AnswerError
+from backup_manager.store.credentials import Lookup, Renewing
+from backup_manager.store.faults import AnswerError, CredentialsError
 from backup_manager.store.retries import Judge, Patience
 from tests.stores import new_store, use_keys
 
@@ -78,9 +79,7 @@ def write(path: Path, name: str) -> None:
 
 
 def renewing(secrets: list[str | None]) -> Renewing:
-    found = install(new_session(), secrets.append)
-    assert found
-    return found
+    return Lookup(secrets.append).first(Stop())
 
 
 def test_a_file_that_was_rewritten(file: Path, clock: Clock) -> None:
@@ -92,7 +91,7 @@ def test_a_file_that_was_rewritten(file: Path, clock: Clock) -> None:
     clock.now += 1
     assert found.renew()
     assert ("two", "secret of two") == found.get_frozen_credentials()[:2]
-    assert ["secret of one", None, "secret of two", None] == secrets
+    assert ["secret of one", "secret of two"] == list(dict.fromkeys(filter(None, secrets)))
     clock.now += 59
     assert found.renew()  # of a request that had begun before
     clock.now += 1
@@ -117,7 +116,8 @@ def test_variables_cannot_change(monkeypatch: pytest.MonkeyPatch, clock: Clock) 
 
 def test_none_at_all(file: Path) -> None:
     file.unlink()
-    assert install(new_session(), lambda _: None) is None
+    with pytest.raises(CredentialsError, match="no credentials were found"):
+        renewing([])
 
 
 def test_both_ways_to_the_store_take_the_new_ones(file: Path, clock: Clock) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,11 +20,12 @@ from backup_manager.errors import (
 )
 from backup_manager.store.faults import AnswerError
 from backup_manager.store.retries import Patience
+from backup_manager.store.settings import Pace
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import PartRow
 from tests.s3_proxy import S3Proxy, operation
 from tests.servers import Ceph
-from tests.stores import DIRECTORY, Engine, Hook, eventually, new_store
+from tests.stores import DIRECTORY, SMALL_PARTS, Engine, Hook, eventually, new_store
 
 BIG = 11 << 20  # three parts
 
@@ -378,9 +380,9 @@ def test_each_first_attempt_fails_for_every_part(engine: Engine, part: Hook) -> 
 
 @pytest.mark.parametrize("kind", ["refuse", "lose"])
 def test_answers_that_are_refused_or_lost_on_the_line(
-    ceph: Ceph, bucket: str, tmp_path: Path, keys: None, small_parts: None, kind: str
+    ceph: Ceph, bucket: str, tmp_path: Path, keys: None, kind: str
 ) -> None:
-    del keys, small_parts
+    del keys
     (tmp_path / "dump").mkdir()
     with S3Proxy(ceph.http) as proxy:
         engine = Engine(ceph, bucket, tmp_path / "dump", endpoint=proxy.url)
@@ -504,8 +506,8 @@ def interrupted(engine: Engine, part: Hook) -> str:
     return upload.upload_id
 
 
-def resumed(engine: Engine) -> tuple[Engine, Hook]:
-    again = Engine(engine.server, engine.bucket, engine.root)
+def resumed(engine: Engine, pace: Pace = SMALL_PARTS) -> tuple[Engine, Hook]:
+    again = Engine(engine.server, engine.bucket, engine.root, pace=pace)
     again.uploader.settle()
     return again, Hook.on(again, "upload_part")
 
@@ -614,12 +616,9 @@ def test_an_upload_of_other_bytes_is_aborted(engine: Engine, part: Hook) -> None
     again.close()
 
 
-def test_parts_of_another_size_are_not_mixed(
-    engine: Engine, part: Hook, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_of_another_size_are_not_mixed(engine: Engine, part: Hook) -> None:
     interrupted(engine, part)
-    monkeypatch.setattr("backup_manager.store.parts.PART_BYTES", 6 << 20)
-    again, hook = resumed(engine)
+    again, hook = resumed(engine, replace(SMALL_PARTS, part_bytes=6 << 20))
     again.start().prove()
     assert ([1, 2], 0) == (numbers(hook), again.uploads())
     again.close()

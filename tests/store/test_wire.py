@@ -12,6 +12,8 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from urllib3.exceptions import HTTPError, SSLError
 
 from backup_manager.store.faults import AnswerError, code_of, passing, status_of
+from backup_manager.store.headers import Headers
+from backup_manager.store.settings import Pace, StoreOptions
 from backup_manager.store.source import FileChangedError
 from backup_manager.store.wire import Body, Wire
 from tests.servers import Ceph
@@ -129,7 +131,9 @@ def test_a_body_that_ends_early(wire: Wire, ceph: Ceph, bucket: str) -> None:
 
 def test_headers_of_new_objects(ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     use_keys(monkeypatch, ceph.access_key, ceph.secret_key)
-    wire = new_store(ceph.http, bucket, acl="public-read", storage_class="STANDARD").wire()
+    wire = new_store(
+        ceph.http, bucket, options={"acl": "public-read", "storage_class": "STANDARD"}
+    ).wire()
     wire.put("k", body(b"data"))
     grants = ceph.client().get_object_acl(Bucket=bucket, Key="k")["Grants"]
     assert {"READ", "FULL_CONTROL"} == {grant["Permission"] for grant in grants}
@@ -139,7 +143,7 @@ def test_a_storage_class_that_the_store_has_not(
     ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_keys(monkeypatch, ceph.access_key, ceph.secret_key)
-    wire = new_store(ceph.http, bucket, storage_class="NOPE").wire()
+    wire = new_store(ceph.http, bucket, options={"storage_class": "NOPE"}).wire()
     with pytest.raises(AnswerError) as caught:
         wire.put("k", body(b"data"))
     assert not passing(caught.value)
@@ -201,6 +205,7 @@ class Canned:
 
 OK = b'HTTP/1.1 200 OK\r\nETag: "abc"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n'
 KEYS = Credentials("AK", "secret")
+_OPTIONS = StoreOptions(acl="private", pace=Pace(requests_at_once=2))
 
 
 def plain(port: int, credentials: Credentials = KEYS) -> Wire:
@@ -209,9 +214,9 @@ def plain(port: int, credentials: Credentials = KEYS) -> Wire:
         credentials=credentials,
         region="us-east-1",
         ca_bundle=None,
-        connections=2,
-        timeout=60.0,
-        headers={"x-amz-acl": "private"},
+        options=_OPTIONS,
+        headers=Headers(_OPTIONS),
+        aws=False,
     )
 
 
@@ -290,9 +295,9 @@ def test_an_http_proxy_is_told_the_whole_address(
         credentials=KEYS,
         region="us-east-1",
         ca_bundle=None,
-        connections=2,
-        timeout=60.0,
-        headers={},
+        options=StoreOptions(),
+        headers=Headers(StoreOptions()),
+        aws=False,
     )
     assert "abc" == wire.put("a b/ü", body(b"data"))
     assert "PUT http://store.invalid:7480/bucket/a%20b/%C3%BC HTTP/1.1" == server.heads[0][0]

@@ -1,0 +1,73 @@
+"""Encryption at rest and Object Lock, as they are asked for; each reader raises ValueError."""
+
+import base64
+import binascii
+import json
+from pathlib import Path
+
+from backup_manager.canonical import canonical
+from backup_manager.errors import UsageError
+
+ALGORITHM = "AES256"
+CUSTOMER_KEY_BYTES = 32
+_ALGORITHMS = (ALGORITHM, "aws:kms", "aws:kms:dsse")
+_MODES = ("GOVERNANCE", "COMPLIANCE")
+# S3's limit is 2,048 characters of base64.
+_CONTEXT_BYTES = 1536
+
+
+def sse_algorithm(text: str) -> str:
+    if text not in _ALGORITHMS:
+        raise ValueError(
+            f"{text!r} is no encryption of S3", f"give one of {', '.join(_ALGORITHMS)}"
+        )
+    return text
+
+
+def lock_mode(text: str) -> str:
+    mode = text.upper()
+    if mode not in _MODES:
+        raise ValueError(f"{text!r} is no mode of Object Lock", f"give {' or '.join(_MODES)}")
+    return mode
+
+
+def kms_context(text: str) -> str:
+    """Read an encryption context: a JSON object of strings; return its canonical form."""
+    fix = """give a JSON object of strings, such as {"backup":"demo1"}"""
+    try:
+        context = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("the KMS context is no JSON", fix) from None
+    if not isinstance(context, dict) or not all(
+        isinstance(value, str) for value in context.values()
+    ):
+        raise ValueError("the KMS context is no object of strings", fix)
+    data = canonical(context)
+    if len(data) > _CONTEXT_BYTES:
+        raise ValueError("the KMS context is longer than S3 takes", "shorten it to 1,536 bytes")
+    return data.decode()
+
+
+def read_customer_key(path: Path) -> bytes:
+    """Read an SSE-C key: 32 bytes, or the base64 of them. Raises UsageError."""
+    fix = "write one with: head -c 32 /dev/urandom > FILE; and keep it: without it nothing is read"
+    what = f"the SSE-C key file {path}"
+    try:
+        with path.open("rb") as file:
+            data = file.read(1 << 10)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"{what} cannot be read", why=why, fix="check the mount") from error
+    if len(data) == CUSTOMER_KEY_BYTES:
+        return data
+    try:
+        key = base64.b64decode(data.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != CUSTOMER_KEY_BYTES:
+        raise UsageError(
+            f"{what} is none",
+            why=f"it has {len(data)} bytes, which are neither a key's 32 nor the base64 of them",
+            fix=fix,
+        )
+    return key
