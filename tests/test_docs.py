@@ -4,15 +4,17 @@ import re
 
 from backup_manager.definitions import DEFINITIONS
 from backup_manager.dumpling.decisions import TABLE
-from backup_manager.errors import ExitCode
+from backup_manager.errors import ExitCode, Reason
+from backup_manager.store.providers import PROVIDERS, Provider
+from backup_manager.store.rclone_options import OPTIONS
 from tests.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def _rows(heading: str) -> list[list[str]]:
+def _rows(heading: str, document: str = README) -> list[list[str]]:
     """The rows of the first table after a heading, without its own head."""
-    text = README.split(heading, 1)[1]
+    text = document.split(heading, 1)[1]
     table = re.search(r"(?m)(?:^\|.*\n)+", text)
     assert table
     lines = table[0].splitlines()[2:]
@@ -58,3 +60,41 @@ def test_every_test_that_the_promises_name_is_there() -> None:
     for file, test in named:
         source = (ROOT / file).read_text(encoding="utf-8")
         assert not test or f"def {test}(" in source, f"{file}::{test}"
+
+
+def test_every_reason_is_told_in_operations() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    told = {
+        word
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for word in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert {str(reason) for reason in Reason} == told
+
+
+def test_the_table_of_providers() -> None:
+    text = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    rows = [row for row in _rows("# Stores", text) if row]
+    etags = {"md5": "all objects", "single": "single ones"}
+    for name, *cells, _tried in rows:
+        provider = PROVIDERS[name.strip("`")]
+        own = f"`{provider.endpoint}`" if provider.endpoint else "needed"
+        expected = [
+            "path" if provider.addressing == "path" else "host",
+            own if provider.needs_endpoint or provider.endpoint else "Amazon's",
+            provider.region,
+            etags[provider.etag],
+            *("yes" if flag else "no" for flag in _flags(provider)),
+        ]
+        assert expected == cells, name
+    assert list(PROVIDERS) == [row[0].strip("`") for row in rows]
+
+
+def _flags(provider: Provider) -> tuple[bool, ...]:
+    return provider.content_md5, provider.acl, provider.conditional, provider.bulk_delete
+
+
+def test_every_option_of_rclone_is_documented() -> None:
+    rows = [(row[0].strip("`"), row[1]) for row in _rows("### rclone's options")]
+    assert [(f"--{option.name}", option.meaning) for option in OPTIONS] == rows

@@ -9,11 +9,8 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
-    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
     ReadTimeoutError,
     SSLError,
 )
@@ -50,10 +47,6 @@ _PASSING_STATUS = _THROTTLING_STATUS | {408, 500, 502, 504}
 _UNSUPPORTED_STATUS = {405, 501}
 _UNSUPPORTED_CODES = {"NotImplemented", "MethodNotAllowed"}
 
-_CREDENTIALS = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the Pod a role (by ServiceAccount or "
-    "by annotation)"
-)
 _FIXES = {
     "NoSuchBucket": "create the bucket, or correct --bucket (and --endpoint and --region)",
     "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID: the store does not know this key",
@@ -65,6 +58,8 @@ _FIXES = {
     "AuthorizationHeaderMalformed": "set --region to the bucket's region",
     "IllegalLocationConstraintException": "set --region to the bucket's region",
     "InvalidStorageClass": "correct --storage-class: this store has none of that name",
+    "ETagMismatch": "the store holds something else than was sent, or its ETags are no MD5s (as "
+    "under KMS): in that case use --s3-option=--ignore-checksum",
     "QuotaExceeded": "raise the quota of the bucket or of the user",
     "EntityTooLarge": "this store takes no objects so large: split the files, for example by "
     "--dumpling-option=--filesize=256MiB",
@@ -104,6 +99,17 @@ class AnswerError(Exception):
         self.message = message
 
 
+class CredentialsError(BotoCoreError):
+    """No credentials are to be had: ``explained``; ``passing`` tells whether they may be soon."""
+
+    fmt = "{text}"
+
+    def __init__(self, explained: BackupError, *, passing: bool) -> None:
+        super().__init__(text=explained.message)
+        self.explained = explained
+        self.passing = passing
+
+
 # What calls to the store raise; everything else is a defect.
 FAULTS = (BotoCoreError, ClientError, ResponseParserError, AnswerError, HTTPError, OSError)
 
@@ -124,6 +130,8 @@ def status_of(error: BaseException) -> int:
 
 def passing(error: BaseException) -> bool:
     """Tell whether the same call may work a little later."""
+    if isinstance(error, CredentialsError):
+        return error.passing
     if isinstance(error, ClientError | AnswerError):
         return code_of(error) in _PASSING_CODES or status_of(error) in _PASSING_STATUS
     if isinstance(error, SSLError | PoolSSLError):
@@ -169,6 +177,8 @@ def not_found(error: BaseException) -> bool:
 
 def explain(error: BaseException, doing: str, where: str, reason: Reason | None) -> BackupError:
     """Make a StoreError of a fault: ``doing`` what, at ``where``."""
+    if isinstance(error, CredentialsError):
+        return error.explained
     what = f"{where}: cannot {doing}"
     code = code_of(error)
     if _foreign(error):
@@ -180,15 +190,11 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
         )
     if code or status_of(error):
         return StoreError(what, why=_words(error), fix=_fix(code, error), reason=reason)
-    if isinstance(error, NoCredentialsError):
-        return StoreError(what, why="no credentials were found", fix=_CREDENTIALS, reason=reason)
-    if isinstance(error, PartialCredentialsError | CredentialRetrievalError):
-        return StoreError(what, why=str(error), fix=_CREDENTIALS, reason=reason)
     if isinstance(error, SSLError | PoolSSLError) and "certificate" in str(error).lower():
         return StoreError(
             what,
             why=f"the store's certificate is not trusted ({short_fault(error)})",
-            fix="set AWS_CA_BUNDLE to the file with the CA's certificate",
+            fix="give the file with the CA's certificate by --s3-ca (or AWS_CA_BUNDLE)",
             reason=reason,
         )
     return StoreError(
@@ -235,7 +241,8 @@ def fix_for(code: str, action: str) -> str:
 
 
 def _fix(code: str, error: BaseException) -> str:
-    return _OVERLOADED if passing(error) else fix_for(code, _action(error))
+    overloaded = passing(error) and code not in _FIXES
+    return _OVERLOADED if overloaded else fix_for(code, _action(error))
 
 
 def _action(error: BaseException) -> str:

@@ -18,7 +18,7 @@ class Provider:
     ``endpoint``: its address where none is given; None for Amazon's own, which botocore knows.
     ``needs_endpoint``: there is no address that could be guessed. ``region``: where none is given.
     ``default_scheme``: for an endpoint that was given without one.
-    ``etag``: of which objects an ETag is made of MD5s: all, those of one PutObject, or none.
+    ``etag``: of which objects an ETag is made of MD5s: all, or those of one PutObject only.
     ``content_md5``: send Content-MD5 beside the signed SHA-256, because the store is known, or not
     known not, to ignore the latter. ``acl``: whether it knows canned ACLs.
     ``conditional``: whether it knows ``If-None-Match: *``. ``bulk_delete``: DeleteObjects.
@@ -29,7 +29,7 @@ class Provider:
     needs_endpoint: bool = True
     region: str = "us-east-1"
     default_scheme: Literal["http", "https"] = "https"
-    etag: Literal["md5", "single", "opaque"] = "md5"
+    etag: Literal["md5", "single"] = "md5"
     content_md5: bool = False
     acl: bool = True
     conditional: bool = True

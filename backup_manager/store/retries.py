@@ -10,9 +10,10 @@ from backup_manager.store.faults import code_of, passing
 _ENDED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 # The same, if there is another set already.
 _UNKNOWN = {"InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
-# A process or machine that was frozen sends what it signed before; each attempt is signed anew.
-_SKEWED = {"RequestTimeTooSkewed"}
-_SKEWS = 3
+# Tried again, but not for long: a process or machine that was frozen sends what it signed before,
+# and each attempt is signed anew; an ETag that is wrong time and again is no MD5 at all.
+_A_FEW_TIMES = {"RequestTimeTooSkewed", "ETagMismatch"}
+_FEW = 3
 
 
 class Patience:
@@ -46,15 +47,15 @@ class Judge:
 
     def __init__(self, credentials: Renewing | None) -> None:
         self._credentials = credentials
-        self._skews = 0
+        self._few = 0
 
     def __call__(self, error: BaseException) -> bool:
         if passing(error):
             return True
         code, credentials = code_of(error), self._credentials
-        if code in _SKEWED:
-            self._skews += 1
-            return self._skews <= _SKEWS
+        if code in _A_FEW_TIMES:
+            self._few += 1
+            return self._few <= _FEW
         if credentials is None:
             return False
         if code in _ENDED:

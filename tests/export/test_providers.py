@@ -146,6 +146,10 @@ def test_a_provider(
         result = double(_PLAN, **settings).run().expect(0, "Complete")
 
         assert {kind.virtual} == {request.virtual for request in _received(gateway)}
+        conditions = any("if-none-match" in request.headers for request in gateway.requests)
+        assert conditions is PROVIDERS[provider].conditional
+        deletes = {request.operation for request in gateway.requests}
+        assert ("DeleteObjects" in deletes) is PROVIDERS[provider].bulk_delete
         assert "CompleteMultipartUpload" in {request.operation for request in gateway.accepted}
         assert [] == left_on(volume)
         gateway.quirks = tuple(

@@ -186,11 +186,11 @@ def test_ignore_checksum_and_no_more(
     proxy.change(SMALL, wrong, times=ALWAYS)
     # Only where it is sent is there an MD5 to compare with.
     settings = {"provider": "other", "endpoint": proxy.url, "table_filter": []}
-    export = double(replay(1), **settings, s3_option=["--low-level-retries=3"])
+    export = double(replay(1), **settings)
 
     refused = export.run().expect(7)
     assert "--ignore-checksum" in refused.message
-    assert 3 == len([one for one in proxy.requests if SMALL(one)])
+    assert 4 == len([one for one in proxy.requests if SMALL(one)])
 
     ignoring = export.but(s3_option=["--ignore-checksum"])
     differs = ignoring.run().expect(8)
@@ -203,6 +203,15 @@ def test_ignore_checksum_and_no_more(
     proxy.change(LISTING, listed, times=ALWAYS)
     ignoring.run().expect(0)
     assert [] == left_on(volume)
+
+
+def test_attempts_are_counted_where_they_are_bounded(double: Make, proxy: S3Proxy) -> None:
+    proxy.refuse(SMALL, times=ALWAYS)
+    settings = {"endpoint": proxy.url, "table_filter": [], "s3_option": ["--low-level-retries=2"]}
+
+    double(replay(1), **settings).run().expect(7)
+
+    assert 2 == len([one for one in proxy.requests if SMALL(one)])
 
 
 def test_parts_that_became_something_else(double: Make, proxy: S3Proxy) -> None:
