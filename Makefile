@@ -7,10 +7,10 @@ export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test torture lint bench lock clean servers venv
+.PHONY: help demo test torture lint bench lock man recording clean servers venv
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compare: two minutes
 	@$(BIN)/python -m tests.demo
@@ -32,6 +32,12 @@ lint: venv ## Rules, format and types
 
 bench: servers venv ## The benchmarks; bench/README.md tells what each measures
 	@$(BIN)/python -m bench
+
+man: venv ## Write docs/backup-manager.1 anew from the help
+	@$(BIN)/python scripts/manpage.py docs/backup-manager.1
+
+recording: servers venv ## Record an export on a terminal as docs/export.svg
+	@$(BIN)/python -m tests.recording docs/export.svg
 
 lock: ## Write requirements/ anew from pyproject.toml
 	@scripts/lock

@@ -12,8 +12,8 @@ _T = TypeVar("_T")
 _LOOK_SECONDS = 0.1
 
 
-class _Call(Generic[_T]):
-    """A call under way in a thread of its own."""
+class Call(Generic[_T]):
+    """A call under way in a thread of its own, which ends with the process at the latest."""
 
     def __init__(self, call: Callable[[], _T]) -> None:
         self._call = call
@@ -31,9 +31,11 @@ class _Call(Generic[_T]):
             self._done.set()
 
     def done(self, seconds: float) -> bool:
+        """Wait, at most so long, and tell whether it is over."""
         return self._done.wait(seconds)
 
     def result(self) -> _T:
+        """Return what it returned, or raise what it raised, once it is over."""
         if self._errors:
             raise self._errors[0]
         return self._results[0]
@@ -50,7 +52,7 @@ def bounded(stop: Stop, call: Callable[[], _T], *, seconds: float = math.inf) ->
     if not ending:
         stop.check()
     give_up = time.monotonic() + stop.seconds_left(seconds)
-    under_way = _Call(call)
+    under_way = Call(call)
     while not under_way.done(_LOOK_SECONDS):
         if not ending:
             stop.check()
@@ -64,7 +66,7 @@ def shielded(stop: Stop, call: Callable[[], _T]) -> _T:
 
     Raises InterruptedBySignalError when that time is over, else what the call raises.
     """
-    under_way = _Call(call)
+    under_way = Call(call)
     while not under_way.done(_LOOK_SECONDS):
         if stop.requested and stop.seconds_left(math.inf) <= _LOOK_SECONDS:
             stop.check()

@@ -2,27 +2,25 @@
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from backup_manager import __version__
-from backup_manager.definitions import DEFINITIONS, Definition
-from backup_manager.dumpling.binary import COMMON_FLAGS
-from backup_manager.dumpling.command import command, public_argv
-from backup_manager.errors import (
-    BackupError,
-    ExitCode,
-    InterruptedBySignalError,
-    Reason,
-    UsageError,
-)
-from backup_manager.export import export
-from backup_manager.export.job import Job, prepare
+from backup_manager.commandline import GroupedCommand, settings_options, usage_error
+from backup_manager.definitions import DEFINITIONS
+from backup_manager.errors import BackupError, ExitCode, InterruptedBySignalError, Reason
+from backup_manager.metrics import Metrics, open_metrics
+from backup_manager.metrics.telling import FINISH_SECONDS, LAST_WORDS_SECONDS
 from backup_manager.report import Report
 from backup_manager.settings import Settings, unknown_variables
 from backup_manager.signals import Stop
+
+# What a command does is imported when it runs: boto3 and the like take as long as all the rest, and
+# --help, a slip and a shell's completion need not wait for them.
+if TYPE_CHECKING:
+    from backup_manager.export.job import Job
 
 EPILOG = """\b
 Examples:
@@ -41,8 +39,9 @@ Examples:
   backup-manager export --bucket=backups --dry-run
 
 Every flag may be given as BACKUP_MANAGER_<FLAG> too, for example BACKUP_MANAGER_BUCKET. The
-password comes from --password-file or BACKUP_MANAGER_PASSWORD. The last line of stdout is one JSON
-object that says how it ended; the exit codes are in the README.
+password comes from --password-file or BACKUP_MANAGER_PASSWORD, the keys of the store from where the
+AWS tools have them. The last line of stdout is one JSON object that says how it ended; the exit
+codes are in the manual page, backup-manager(1).
 """
 
 
@@ -55,30 +54,8 @@ def cli() -> None:
     """Full logical backups of a TiDB cluster to S3-compatible storage, with Dumpling."""
 
 
-def _option(definition: Definition) -> Callable[[Any], Any]:
-    text = definition.help
-    if definition.variable:
-        text += f" Also: {definition.variable}."
-    if definition.default:
-        text += f" [default: {definition.default}]"
-    if definition.switch:
-        return click.option(f"--{definition.flag}", is_flag=True, help=text)
-    return click.option(
-        f"--{definition.flag}",
-        multiple=definition.repeated,
-        metavar=definition.metavar,
-        help=text,
-    )
-
-
-def _all_settings(function: Any) -> Any:
-    for definition in reversed(DEFINITIONS):
-        function = _option(definition)(function)
-    return function
-
-
-@cli.command("export", epilog=EPILOG)
-@_all_settings
+@cli.command("export", epilog=EPILOG, cls=GroupedCommand)
+@settings_options
 @click.option("--dry-run", is_flag=True, help="Show the settings and Dumpling's argv; do nothing.")
 @click.argument(
     "dumpling_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- DUMPLING OPTION...]"
@@ -90,9 +67,12 @@ def export_command(
     """Take one full backup.
 
     GC is held off, Dumpling dumps into the volume, and each file goes up as soon as it is written.
-    The backup is published once the store holds all of it; then the volume is cleared.
+    The backup is published once the store holds all of it; then the volume is cleared. Only
+    --bucket must be given.
     """
-    job = context.job(flags, dumpling_args)
+    from backup_manager.export import export  # noqa: PLC0415 - see the top
+
+    job = context.job(flags, dumpling_args, told=not dry_run)
     if dry_run:
         click.echo(describe(job))
         job.report.succeed("nothing was done: this is what would be", Reason.DRY_RUN)
@@ -107,21 +87,36 @@ class Context:
         self.report = report
         self.stop = stop
         self.used = False
+        self.metrics = Metrics()
 
-    def job(self, flags: dict[str, Any], dumpling_args: Sequence[str]) -> Job:
+    def job(
+        self, flags: dict[str, Any], dumpling_args: Sequence[str], *, told: bool = True
+    ) -> "Job":
+        """Make the settings into a job; ``told`` says whether monitoring hears of it."""
+        from backup_manager.export.job import prepare  # noqa: PLC0415 - see the top
+
         self.used = True
         self.stop.check()
         settings = Settings(flags, os.environ)
-        self.report.set_level(settings["log_level"])
+        self.report.set_level(settings["log_level"], quiet=settings["quiet"])
         for warning in unknown_variables(os.environ):
             self.report.caution(warning)
         self.report.redact.add(settings.password)
         self.report.summary.name = settings["name"]
-        return prepare(settings, dumpling_args, self.report, self.stop)
+        if told:
+            self.metrics = open_metrics(settings, self.report)
+        return prepare(settings, dumpling_args, self.report, self.stop, self.metrics)
+
+    def finish(self, seconds: float) -> int:
+        """Tell how it ended, the metrics for so many seconds at most; return the exit code."""
+        self.metrics.finish(self.report.summary, seconds)
+        return self.report.finish()
 
 
-def describe(job: Job) -> str:
+def describe(job: "Job") -> str:
     """Tell every setting with its origin, and Dumpling's argv, without secrets."""
+    from backup_manager.dumpling.command import command, public_argv  # noqa: PLC0415 - see the top
+
     lines = ["Settings:"]
     for definition in DEFINITIONS:
         setting = job.settings.resolved[definition.name]
@@ -132,11 +127,12 @@ def describe(job: Job) -> str:
         elif definition.switch:
             shown = str(setting.value).lower()
         lines.append(f"  --{definition.flag:<20} {shown:<40} {origin}")
-    shown = "***" if job.settings.password else "(none)"
+    known = job.settings.password or job.settings.encrypted_password
+    shown = "***" if known else "(none)"
     lines.append(f"  {'password':<22} {shown:<40} {job.settings.password_origin}")
     lines += [
         "",
-        f"Backup:   {job.store.url(job.store.key('backup-<start>-<id>'))}",
+        f"Backup:   {job.store.url(job.backup_key('backup-<start>-<id>'))}",
         f"Endpoint: {job.store.endpoint or 'that of Amazon S3'} (provider {job.store.provider})",
         f"Dumpling: {job.dumpling.path} ({job.dumpling.version})",
     ]
@@ -158,6 +154,7 @@ def _learn_secrets(report: Report) -> None:
         "BACKUP_MANAGER_PASSWORD",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
+        "AWS_SECURITY_TOKEN",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     ):
         report.redact.add(os.environ.get(name))
@@ -174,16 +171,21 @@ def run(argv: Sequence[str], stop: Stop) -> int:
     def last_resort(error: InterruptedBySignalError) -> int:
         if report.summary.status != "complete":
             report.fail(error)
-        return report.finish()
+        return context.finish(LAST_WORDS_SECONDS)
 
-    stop.last_resort = last_resort
     context = Context(report, stop)
+    stop.last_resort = last_resort
+    if "_BACKUP_MANAGER_COMPLETE" in os.environ:
+        from backup_manager import completion  # noqa: PLC0415 - for a shell only
+
+        completion.prepare()
     try:
         cli.main(list(argv), prog_name="backup-manager", standalone_mode=False, obj=context)
         if not context.used:
             return ExitCode.COMPLETE  # --help or --version: there is nothing to sum up
     except click.ClickException as error:
-        report.fail(_usage_error(error))
+        meant = [word for word in argv[:1] if word in cli.commands]
+        report.fail(usage_error(error, " ".join(["backup-manager", *meant])))
     except BackupError as error:
         # What breaks because the run was asked to end is no failure of its own.
         report.fail(stop.error if stop.requested else error)
@@ -195,25 +197,4 @@ def run(argv: Sequence[str], stop: Stop) -> int:
                 fix="report it with the log, which holds the stack trace",
             )
         )
-    return report.finish()
-
-
-def _usage_error(error: click.ClickException) -> UsageError:
-    name = error.option_name.lstrip("-") if isinstance(error, click.NoSuchOption) else ""
-    if name == "password":
-        return UsageError(
-            "there is no --password",
-            why="everyone who may list processes would see it",
-            fix="use --password-file or the variable BACKUP_MANAGER_PASSWORD",
-        )
-    if name in {flag.name for flag in COMMON_FLAGS}:
-        return UsageError(
-            f"--{name} is an option of Dumpling, not of backup-manager",
-            fix=f"put it after --, or give --dumpling-option=--{name}=...",
-        )
-    return UsageError(error.format_message().rstrip("."), fix=_help_hint(error))
-
-
-def _help_hint(error: click.ClickException) -> str:
-    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
-    return f"see {path or 'backup-manager'} --help"
+    return context.finish(max(LAST_WORDS_SECONDS, stop.seconds_left(FINISH_SECONDS)))

@@ -1,17 +1,22 @@
 """Every setting of ``export`` as data: its flag, how its text is read, what it is without one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backup_manager import values
+from backup_manager.report import LEVELS
+from backup_manager.store.encryption import kms_context, lock_mode, sse_algorithm
 from backup_manager.store.providers import PROVIDERS
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One setting: its flag without dashes, how its text is read, and what it is without one."""
+    """One setting: its flag without dashes, how its text is read, and what it is without one.
+
+    ``choices`` are the values to offer where a shell completes it; others may be right too.
+    """
 
     flag: str
     help: str
@@ -22,6 +27,7 @@ class Definition:
     repeated: bool = False
     switch: bool = False
     secret: bool = False
+    choices: Collection[str] = ()
 
     @property
     def name(self) -> str:
@@ -64,6 +70,7 @@ _STORE = (
         values.provider,
         variable="S3_PROVIDER",
         metavar="NAME",
+        choices=PROVIDERS,
     ),
     Definition(
         "endpoint",
@@ -81,6 +88,57 @@ _STORE = (
         metavar="NAME",
     ),
     Definition("acl", "Canned ACL of the objects.", variable="AWS_ACL", metavar="NAME"),
+    Definition(
+        "s3-ca",
+        "CA certificates (PEM) that the store's certificate is checked by.",
+        values.existing_file,
+        metavar="FILE",
+    ),
+    Definition("s3-insecure", "Do not check the store's certificate at all.", switch=True),
+    Definition(
+        "s3-addressing",
+        "Where the bucket's name goes: virtual (the host) or path. Without it: the provider's way.",
+        values.addressing,
+        metavar="STYLE",
+    ),
+    Definition(
+        "sse",
+        "Encryption at rest by the store: AES256, aws:kms or aws:kms:dsse.",
+        sse_algorithm,
+        metavar="ALGORITHM",
+    ),
+    Definition("sse-kms-key-id", "Key of KMS, for --sse=aws:kms.", metavar="ID"),
+    Definition(
+        "sse-kms-context",
+        "Encryption context for KMS: a JSON object of strings.",
+        kms_context,
+        metavar="JSON",
+    ),
+    Definition(
+        "sse-customer-key-file",
+        "File with an SSE-C key: 32 bytes, or the base64 of them.",
+        values.existing_file,
+        metavar="FILE",
+    ),
+    Definition(
+        "object-lock-mode",
+        "Object Lock of each object: GOVERNANCE or COMPLIANCE.",
+        lock_mode,
+        metavar="MODE",
+    ),
+    Definition(
+        "object-lock-retain",
+        "How long Object Lock retains each object.",
+        values.seconds,
+        metavar="DURATION",
+    ),
+    Definition("requester-pays", "Pay for the requests to another's bucket.", switch=True),
+    Definition(
+        "s3-option",
+        "Option in rclone's spelling, such as --s3-chunk-size=64M; may be repeated.",
+        repeated=True,
+        metavar="OPTION",
+    ),
 )
 _VOLUME = (
     Definition("volume", "Directory of the mounted PV.", Path, "/backup", metavar="DIR"),
@@ -157,6 +215,15 @@ _RUN = (
         "15m",
         metavar="DURATION",
     ),
+    Definition(
+        "format",
+        "files: each file is an object of its own, sent while Dumpling writes, for TiDB Lightning. "
+        "archive: after the dump one .tgz of them all, for TiDB Operator's Restore.",
+        values.backup_format,
+        values.FILES,
+        metavar="FORMAT",
+        choices=values.FORMATS,
+    ),
     Definition("name", "Name of the backup, kept in its record; part of the run's identity."),
     Definition("schedule", "Name of the schedule that the backup belongs to, kept in its record."),
     Definition("owner-uid", "UID of the Job that owns the run; part of the run's identity."),
@@ -166,6 +233,44 @@ _RUN = (
         values.log_level,
         "info",
         metavar="LEVEL",
+        choices=LEVELS,
+    ),
+    Definition(
+        "quiet",
+        "Nothing on stderr but warnings and errors, whatever --log-level says (with "
+        "--log-level=error only errors): no progress, no table at the end. The line on stdout "
+        "stays.",
+        switch=True,
     ),
 )
-DEFINITIONS = (*_DATABASE, *_STORE, *_VOLUME, *_DUMP, *_RUN)
+_METRICS = (
+    Definition(
+        "metrics-file",
+        "File that tells node-exporter's textfile collector of the run, each 15 s and at its end; "
+        "its name has to end in .prom.",
+        Path,
+        metavar="FILE",
+    ),
+    Definition(
+        "pushgateway",
+        "Address of a Prometheus Pushgateway that is told of the run.",
+        values.gateway,
+        metavar="URL",
+    ),
+    Definition(
+        "pushgateway-auth-file",
+        "File that holds user:password for the Pushgateway.",
+        values.existing_file,
+        metavar="FILE",
+    ),
+)
+# In the order in which --help and the manual page tell of them.
+GROUPS = {
+    "Database": _DATABASE,
+    "Store": _STORE,
+    "Volume": _VOLUME,
+    "Dump": _DUMP,
+    "Run": _RUN,
+    "Metrics": _METRICS,
+}
+DEFINITIONS = tuple(definition for group in GROUPS.values() for definition in group)

@@ -1,18 +1,32 @@
-"""How far a run is: a live bar on a terminal, a line every 30 s elsewhere."""
+"""How far a run is: a live display on a terminal, a line of the log elsewhere."""
 
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from backup_manager.report import Report
 
 LINE_SECONDS = 30.0
-_REFRESH_SECONDS = 0.25
+_NOT_LOGGED = {"complete", "moved_bytes", "under_way"}
+# Over how long a rate is taken: at least so many seconds, and so many changes.
+_RATE_SECONDS = 30.0
+_RATE_CHANGES = 8
+# A time left that rests on less than this is a guess.
+_SURE_SECONDS = 2.0
 
 
 @dataclass
 class Figures:
-    """A moment of a run. Rows and ``dumped_bytes`` are Dumpling's own count, before compression."""
+    """A moment of a run.
+
+    Rows and ``dumped_bytes`` are Dumpling's own count, before compression. Its estimate of the rows
+    grows whenever it begins a table (dumpling/export/dump.go, dumpTableData), so it is no total.
+    ``known_bytes`` are those of all files that were offered for sending; ``complete`` says that no
+    more will come. ``sent_bytes`` the store has confirmed; ``moved_bytes`` is all that ever left,
+    also in vain, and ``under_way`` what of it is on its way, as far as that is known.
+    """
 
     rows: int = 0
     rows_estimated: int = 0
@@ -20,6 +34,14 @@ class Figures:
     files_sent: int = 0
     files_waiting: int = 0
     sent_bytes: int = 0
+    known_bytes: int = 0
+    complete: bool = False
+    moved_bytes: int = 0
+    under_way: int = 0
+
+    @property
+    def files_known(self) -> int:
+        return self.files_sent + self.files_waiting
 
 
 class Progress(Protocol):
@@ -32,7 +54,14 @@ class Progress(Protocol):
 
 def open_progress(report: Report) -> Progress:
     """Choose how progress is shown."""
-    return _Bar() if report.terminal else _Lines(report)
+    if not report.live:
+        return Lines(report)
+    # Imported here: a Job has no terminal and need not pay for it.
+    from backup_manager.terminal import Bar  # noqa: PLC0415 - see above
+
+    bar = Bar(report)
+    report.attach(bar)
+    return bar
 
 
 def size(count: float) -> str:
@@ -44,70 +73,78 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
-class _Lines:
-    def __init__(self, report: Report) -> None:
+class Rate:
+    """How fast a count grows at the moment; ``clock`` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changes: deque[tuple[float, int]] = deque()
+
+    def count(self, value: int) -> None:
+        """Take the count as it is now; one that has fallen begins anew."""
+        now = self._clock()
+        if self._changes and value < self._changes[-1][1]:
+            self._changes.clear()
+        # One a second is enough.
+        second = len(self._changes) > 1 and now - self._changes[-2][0] < 1
+        if second and value != self._changes[-1][1]:
+            self._changes[-1] = (now, value)
+        elif not self._changes or value != self._changes[-1][1]:
+            self._changes.append((now, value))
+        while len(self._changes) > _RATE_CHANGES and now - self._changes[1][0] >= _RATE_SECONDS:
+            self._changes.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """What came a second; it falls while nothing comes."""
+        if not self._changes:
+            return 0.0
+        since, before = self._changes[0]
+        return (self._changes[-1][1] - before) / max(self._clock() - since, 0.001)
+
+    def seconds_for(self, rest: int) -> float | None:
+        """How long the rest takes at this rate, or None while that is not known."""
+        if not self._changes or self._clock() - self._changes[0][0] < _SURE_SECONDS:
+            return None
+        return rest / self.per_second if self.per_second else None
+
+
+def seconds_left(figures: Figures, rate: Rate) -> float | None:
+    """How long it will take to send the rest, or None where not all of it is known.
+
+    ``rate`` is that of ``moved_bytes``: what is confirmed comes in bursts of 16 parts at a time.
+    """
+    rest = figures.known_bytes - figures.sent_bytes - figures.under_way
+    if not figures.complete or not figures.files_waiting or rest <= 0:
+        return None
+    return rate.seconds_for(rest)
+
+
+class Lines:
+    """A line of the log every 30 s, and at each new phase but the first, which has no figures."""
+
+    def __init__(self, report: Report, clock: Callable[[], float] = time.monotonic) -> None:
         self._report = report
-        self._last = time.monotonic()
-        self._last_bytes = 0
+        self._clock = clock
+        self._said_at = clock()
+        self._phase = ""
+        self._moved = Rate(clock)
 
     def show(self, phase: str, figures: Figures) -> None:
-        now = time.monotonic()
-        if now - self._last < LINE_SECONDS:
+        self._moved.count(figures.moved_bytes)
+        self._report.figures = figures
+        changed = self._phase not in {"", phase}
+        self._phase = phase
+        if not changed and self._clock() - self._said_at < LINE_SECONDS:
             return
-        rate = max(0, figures.sent_bytes - self._last_bytes) / (now - self._last)
-        self._last, self._last_bytes = now, figures.sent_bytes
-        self._report.info(
-            "progress", phase=phase, **vars(figures), bytes_per_second_sent=round(rate)
-        )
+        self._said_at = self._clock()
+        self._report.info("progress", phase=phase, **self._facts(figures))
+
+    def _facts(self, figures: Figures) -> dict[str, Any]:
+        facts = {name: value for name, value in vars(figures).items() if name not in _NOT_LOGGED}
+        facts["bytes_per_second_sent"] = round(self._moved.per_second)
+        left = seconds_left(figures, self._moved)
+        return facts if left is None else facts | {"seconds_left": round(left)}
 
     def close(self) -> None:
         pass
-
-
-class _Bar:
-    """One line that stays at the foot of the terminal; log lines scroll above it."""
-
-    def __init__(self) -> None:
-        # Imported here: a Job has no terminal and need not pay for it.
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, SpinnerColumn, TextColumn  # noqa: PLC0415
-        from rich.progress import Progress as RichProgress  # noqa: PLC0415
-
-        self._rich: Any = RichProgress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=12),
-            TextColumn("{task.fields[text]}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task: Any = None
-        self._last = 0.0
-        self._phase = ""
-        self._started = time.monotonic()
-
-    def show(self, phase: str, figures: Figures) -> None:
-        now = time.monotonic()
-        if self._task is None:
-            self._rich.start()
-            self._task = self._rich.add_task(phase, total=None, text="")
-        elif phase == self._phase and now - self._last < _REFRESH_SECONDS:
-            return
-        self._phase = phase
-        self._last = now
-        rate = figures.sent_bytes / max(now - self._started, 0.1)
-        rows = f"{figures.rows:,}/~{figures.rows_estimated:,} rows, "
-        self._rich.update(
-            self._task,
-            description=phase,
-            # Dumpling's estimate may be too low; a bar does not go beyond its end.
-            total=max(figures.rows, figures.rows_estimated) or None,
-            completed=figures.rows,
-            text=(rows if figures.rows_estimated else "")
-            + f"{size(figures.sent_bytes)} at {size(rate)}/s, {figures.files_sent} files sent, "
-            f"{figures.files_waiting} to go",
-        )
-
-    def close(self) -> None:
-        if self._task is not None:
-            self._rich.stop()

@@ -8,22 +8,22 @@ import os
 import sys
 import threading
 import time
-from bisect import bisect_right
 from collections.abc import MutableMapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO, cast
-
-import structlog
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
 
 from backup_manager.errors import BackupError, ExitCode, Reason
+from backup_manager.lean import structlog
 from backup_manager.redaction import Redactor
+from backup_manager.texts import encode, printable, shorten, visible
+
+if TYPE_CHECKING:
+    from backup_manager.progress import Figures  # it imports this module
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 TERMINATION_LOG = Path("/dev/termination-log")
-# Kubernetes cuts the termination message at 4,096 bytes.
-TERMINATION_BYTES = 4096
 
 
 @dataclass
@@ -46,13 +46,25 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
 
 
+class Display(Protocol):
+    """Something live at the foot of the terminal; log lines are printed above it."""
+
+    def above(self, text: str, /) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 class _Stderr:
-    """Whatever sys.stderr is at the moment: a live bar puts itself in its place.
+    """Whatever sys.stderr is at the moment, or above the live display where one is open.
 
     A log that nobody takes any more ends no backup: what cannot be written is dropped.
     """
 
+    display: Display | None = None
+
     def write(self, text: str) -> None:
+        if self.display and self.display.above(text):
+            return
         with suppress(OSError, ValueError):
             if sys.stderr:
                 sys.stderr.write(text)
@@ -72,23 +84,39 @@ class Report:
     def __init__(self, *, level: str = "info", stream: TextIO | None = None) -> None:
         self.redact = Redactor()
         self.summary = Summary()
-        self._stream = stream or _Stderr()
+        self._stderr = _Stderr()
+        self._stream = stream or self._stderr
         # Python has no sys.stderr where it was closed.
         shown = stream or sys.stderr
         self.terminal = shown is not None and shown.isatty()
+        # Without TERM too: there is no telling what such a terminal understands.
+        self._dumb = os.environ.get("TERM", "") in {"", "dumb", "unknown"}
+        self._quiet = False
+        self._error: BackupError | None = None
+        self.figures: Figures | None = None  # the last that were shown
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._finished = False
         self._log = self._logger(level)
 
-    def set_level(self, level: str) -> None:
-        """Log from this level on: debug, info, warning or error."""
-        self._log = self._logger(level)
+    def set_level(self, level: str, *, quiet: bool = False) -> None:
+        """Log from this level on: debug, info, warning or error; quietly, at least warnings."""
+        self._quiet = quiet
+        self._log = self._logger(max(level, "warning", key=LEVELS.__getitem__) if quiet else level)
+
+    @property
+    def live(self) -> bool:
+        """Whether a live display has a place: on a terminal that can, unless quiet is wanted."""
+        return self.terminal and not self._dumb and not self._quiet
+
+    def attach(self, display: Display) -> None:
+        """Print log lines above this display from now on; it is closed before the last words."""
+        self._stderr.display = display
 
     def _logger(self, level: str) -> Any:
         renderer: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
         if self.terminal:
-            colors = not os.environ.get("NO_COLOR")
+            colors = not os.environ.get("NO_COLOR") and not self._dumb
             renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
         return structlog.wrap_logger(
             structlog.PrintLogger(cast(TextIO, self._stream)),
@@ -108,9 +136,11 @@ class Report:
     def _redacted(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
-        # A file name may hold bytes that are no UTF-8; a log line may not.
+        # A file name may hold bytes that are no UTF-8; a log line may not. Nor may a name that
+        # others chose move the cursor of a terminal; JSON escapes that by itself.
+        clean = visible if self.terminal else printable
         return {
-            key: _printable(self.redact.deep(value))
+            key: clean(self.redact.deep(value))
             if key not in {"level", "time", "timestamp"}
             else value
             for key, value in event.items()
@@ -135,7 +165,7 @@ class Report:
 
     def warn(self, message: str) -> None:
         """Log a warning and keep it for the summary, once."""
-        message = str(_printable(self.redact(message)))
+        message = str(printable(self.redact(message)))
         with self._lock:
             if message in self.summary.warnings:
                 return
@@ -161,6 +191,7 @@ class Report:
         self.summary.reason = error.reason
         self.summary.exit_code = error.exit_code
         self.summary.message = error.message
+        self._error = error
 
     def finish(self) -> int:
         """Write the summary to stdout and to the termination log; return the exit code.
@@ -172,32 +203,36 @@ class Report:
             if self._finished:
                 return self.summary.exit_code
             self._finished = True
+        if self._stderr.display:
+            self._stderr.display.close()
         self.summary.seconds["total"] = round(time.monotonic() - self._started, 3)
         facts = asdict(self.summary)
-        facts["message"] = str(_printable(self.redact(self.summary.message)))
+        facts["message"] = str(printable(self.redact(self.summary.message)))
         # Again: a secret may have been learnt after the warning.
         facts["warnings"] = self.redact.deep(self.summary.warnings)
-        if facts["status"] == "failed":
-            self._log.error(
-                facts["message"], reason=str(facts["reason"]), exit_code=int(facts["exit_code"])
-            )
-        _write_stdout(_encode(facts))
+        self._close(facts)
+        _write_stdout(encode(facts))
         _write_termination_log(facts)
         return self.summary.exit_code
 
+    def _close(self, facts: dict[str, Any]) -> None:
+        """Say on stderr how it ended: a table on a terminal, else a line where it failed."""
+        if self.terminal and not self._quiet:
+            if facts["reason"] != Reason.DRY_RUN:
+                from backup_manager.terminal import closing  # noqa: PLC0415 - it imports rich
 
-def _printable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {key: _printable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_printable(item) for item in value]
-    return value
+                # Before it is folded into lines: a secret in two pieces would not be found.
+                clean = {name: self.redact.deep(value) for name, value in facts.items()}
+                said = [self.redact(text) for text in self._said()]
+                self._stream.write(closing(clean, said, self.figures, styled=not self._dumb))
+        elif facts["status"] == "failed":
+            self._log.error(
+                facts["message"], reason=str(facts["reason"]), exit_code=int(facts["exit_code"])
+            )
 
-
-def _encode(facts: dict[str, Any]) -> str:
-    return json.dumps(_printable(facts), ensure_ascii=False, separators=(",", ":"))
+    def _said(self) -> tuple[str, str, str]:
+        error = self._error
+        return (error.what, error.why, error.fix) if error else (self.summary.message, "", "")
 
 
 def _write_stdout(line: str) -> None:
@@ -221,29 +256,3 @@ def _write_termination_log(facts: dict[str, Any]) -> None:
         TERMINATION_LOG.write_text(shorten(facts), encoding="utf-8")
     except OSError as error:
         _Stderr().write(f"cannot write {TERMINATION_LOG}: {error.strerror}\n")
-
-
-def shorten(facts: dict[str, Any], limit: int = TERMINATION_BYTES) -> str:
-    """Encode the summary within ``limit`` bytes: fewer warnings first, then shorter texts."""
-    warnings = facts["warnings"]
-    facts = dict(facts)
-
-    def size(**changed: Any) -> int:
-        return len(_encode(facts | changed).encode())
-
-    if size() > limit:
-        # The most of each that fits, by halving: what a character takes depends on its escape.
-        fit = bisect_right(range(len(warnings)), limit, key=lambda n: size(warnings=warnings[:n]))
-        facts["warnings"] = warnings[: max(0, fit - 1)]
-    for key in ("message", "name", "backup"):
-        text = facts[key]
-        if text and size() > limit:
-            keep = bisect_right(
-                range(len(text)),
-                limit,
-                key=lambda n, key=key, text=text: size(**{key: f"{text[:n]}..."}),  # type: ignore[misc]  # mypy has no type for it
-            )
-            facts[key] = f"{text[: keep - 1]}..." if keep else ""
-    if size() > limit:
-        facts["snapshot"] = None
-    return _encode(facts)

@@ -4,6 +4,7 @@ The order: the flag, then BACKUP_MANAGER_<FLAG>, then TiDB Operator's variable, 
 An empty variable is an unset one.
 """
 
+import base64
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from backup_manager import values
 from backup_manager.definitions import DEFINITIONS, Definition
-from backup_manager.errors import BackupError, UsageError
+from backup_manager.errors import BackupError, DatabaseError, UsageError
 
 # Kubernetes sets BACKUP_MANAGER_PORT=tcp://10.0.0.1:80 and its kin in every Pod beside a Service
 # that is called backup-manager: such a value is no setting.
@@ -21,6 +22,8 @@ _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://")
 
 
 PASSWORD_VARIABLE = "BACKUP_MANAGER_PASSWORD"  # noqa: S105 - the variable's name, no password
+# As TiDB Operator gives it with useKMS; used where nothing gives the password itself.
+ENCRYPTED_PASSWORD_VARIABLE = "KMS_ENCRYPTED_BACKUP_MANAGER_PASSWORD"  # noqa: S105 - the same
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,18 @@ class Settings:
         """Resolve all of DEFINITIONS.
 
         ``flags`` holds what the command line gave (None or () where nothing). Raises UsageError,
-        naming the origin of what is wrong.
+        naming the origin of what is wrong; DatabaseError for an encrypted password that is none.
         """
         self.resolved: dict[str, Setting] = {
             definition.name: _resolve(definition, flags.get(definition.name), environ)
             for definition in DEFINITIONS
         }
         self.password, self.password_origin = _password(self.resolved["password_file"], environ)
+        self.encrypted_password: bytes | None = None
+        encrypted = environ.get(ENCRYPTED_PASSWORD_VARIABLE)
+        if encrypted and not self.password:
+            self.encrypted_password = _ciphertext(encrypted)
+            self.password_origin = ENCRYPTED_PASSWORD_VARIABLE
 
     def __getitem__(self, name: str) -> Any:
         return self.resolved[name].value
@@ -118,6 +126,17 @@ def _parse(definition: Definition, parse: Callable[[str], Any], text: str, origi
     except ValueError as error:
         fix = error.args[1] if len(error.args) > 1 else f"see --{definition.flag} in --help"
         raise UsageError(f"{where} is wrong", why=str(error.args[0]), fix=fix) from error
+
+
+def _ciphertext(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()).encode(), validate=True)
+    except ValueError as error:
+        raise DatabaseError(
+            f"the password in {ENCRYPTED_PASSWORD_VARIABLE} cannot be decrypted",
+            why="it is no base64",
+            fix="give the CiphertextBlob as aws kms encrypt --output text prints it",
+        ) from error
 
 
 def _password(file: Setting, environ: Mapping[str, str]) -> tuple[str, str]:

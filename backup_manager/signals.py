@@ -18,6 +18,7 @@ from backup_manager.errors import InterruptedBySignalError
 # Kubernetes' default grace period is 30 s; the contract promises 25 s.
 ORDERLY_SECONDS = 19.0
 LAST_RESORT_SECONDS = 23.0
+LAST_WORDS_SECONDS = 1.5
 
 
 class Stop:
@@ -115,6 +116,10 @@ def _watch(stop: Stop, reader: int, handled: list[signal.Signals]) -> None:
                 stop.request(number)
     time.sleep(LAST_RESORT_SECONDS)
     code = int(stop.error.exit_code)
+    # A terminal that Ctrl-S holds, or a pipe that nobody empties, would keep its words for ever.
+    bound = threading.Timer(LAST_WORDS_SECONDS, os._exit, [code])
+    bound.daemon = True
+    bound.start()
     try:
         if stop.last_resort:
             code = stop.last_resort(stop.error)

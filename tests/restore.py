@@ -109,6 +109,50 @@ def fetch_backup(client: "S3Client", bucket: str, directory: str, into: Path) ->
     return Fetched(record, rows, into)
 
 
+def fetch_archive(client: "S3Client", bucket: str, key: str, into: Path) -> Fetched:
+    """The same for a backup that is one archive: unpacked by tar, then each file is checked.
+
+    `key` is the archive's; its directory comes into `into`. Raises BackupBrokenError.
+    """
+    record = read_record(_get(client, bucket, f"{key}.{RECORD}"))
+    name = key.rpartition("/")[2]
+    own = [name, f"{name}.{RECORD}", f"{name}.{MANIFEST}"]
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    found = [each["Key"].rpartition("/")[2] for page in pages for each in page["Contents"]]
+    _same("objects of the archive", own, found)
+    _same(
+        "names in the record",
+        [own[0], own[2]],
+        [record["archive"]["key"], record["manifest"]["key"]],
+    )
+    data = _get(client, bucket, f"{key}.{MANIFEST}")
+    _same("manifest's hash", record["manifest"]["sha256"], hashlib.sha256(data).hexdigest())
+    rows = read_manifest(data)
+    _same("count of files", record["files"], len(rows))
+    _same("count of bytes", record["bytes"], sum(row["bytes"] for row in rows))
+    into.mkdir(parents=True, exist_ok=True)
+    archive = into / name
+    client.download_file(bucket, key, str(archive))
+    _same("bytes of the archive", record["archive"]["bytes"], archive.stat().st_size)
+    _same("hash of the archive", record["archive"]["sha256"], _sha256(archive))
+    # What is before a colon and no path is another machine to GNU tar.
+    subprocess.run(["tar", "xzf", f"./{name}"], cwd=into, check=True)
+    files = into / name.removesuffix(".tgz")
+    _same("what was unpacked", {name, files.name}, {path.name for path in into.iterdir()})
+    unpacked = {str(path.relative_to(files)) for path in files.rglob("*") if path.is_file()}
+    _same("files of the archive", {row["name"] for row in rows}, unpacked)
+    for row in rows:
+        path = files / row["name"]
+        _same(f"bytes of {row['name']}", (row["bytes"], None), (path.stat().st_size, row["etag"]))
+        _same(f"hash of {row['name']}", row["sha256"], _sha256(path))
+    return Fetched(record, rows, files)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_record(data: bytes) -> dict[str, Any]:
     """The record, its own hash and its canonical form checked."""
     record: dict[str, Any] = json.loads(data)

@@ -10,6 +10,7 @@ from backup_manager.store.rclone_options import OPTIONS
 from tests.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 
 
 def _rows(heading: str, document: str = README) -> list[list[str]]:
@@ -22,8 +23,8 @@ def _rows(heading: str, document: str = README) -> list[list[str]]:
 
 
 def test_every_flag_is_documented_with_its_default_and_variable() -> None:
-    rows = _rows("## Settings")
-    documented = {flag: row for row in rows for flag in re.findall(r"--[a-z-]+", row[0])}
+    rows = _rows("# Settings of export", SETTINGS)
+    documented = {flag: row for row in rows for flag in re.findall(r"--[a-z0-9-]+", row[0])}
     expected = {f"--{definition.flag}" for definition in DEFINITIONS} | {"--dry-run"}
     assert expected == set(documented)
     for definition in DEFINITIONS:
@@ -41,7 +42,10 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_decision_on_dumplings_options_is_documented() -> None:
-    rows = {(row[0].replace("`", ""), row[1], row[2]) for row in _rows("### Dumpling's options")}
+    rows = {
+        (row[0].replace("`", ""), row[1], row[2])
+        for row in _rows("## Dumpling's options", SETTINGS)
+    }
     expected = {
         (decision.shown, decision.verdict.value, decision.reason + _instead(decision.instead))
         for decision in TABLE

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from backup_manager import __version__
 from tests.command import DOUBLE, END_SECONDS, ROOT, Running, assert_no_secret
 from tests.servers import free_port, missing, wait_until
 from tests.servers.process import program
@@ -110,9 +111,25 @@ def test_the_context_has_all_that_is_copied_and_no_more() -> None:
     for line in (ROOT / "Dockerfile").read_text().splitlines():
         if line.startswith("COPY") and "--from" not in line:
             words = [word for word in line.split()[1:] if not word.startswith("--")]
-            copied |= {word.partition("/")[0] for word in words[:-1]}
-    assert copied == kept
+            copied |= set(words[:-1])
+    # A directory that is kept is kept with all that is in it.
+    assert kept == {name if name in kept else name.partition("/")[0] for name in copied}
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_health_is_not_asked_for_and_the_labels_are_there() -> None:
+    final = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.search("(?m)^HEALTHCHECK NONE$", final)
+    labels = dict(re.findall(r'([\w.]+)="([^"]*)"', final.rpartition("\nLABEL ")[2]))
+    names = "title description licenses version source revision created base.name"
+    assert {f"org.opencontainers.image.{name}" for name in names.split()} | {
+        "dumpling.version"
+    } == set(labels)
+    assert f"\nARG VERSION={__version__}\n" in final
+    # Each is of an argument of this stage, else it would be empty.
+    used = set(re.findall(r"\$\{(\w+)\}", " ".join(labels.values())))
+    assert {"VERSION", "SOURCE", "REVISION", "CREATED", "PYTHON_IMAGE", "DUMPLING_VERSION"} == used
+    assert used == set(re.findall(r"(?m)^ARG (\w+)", final))
 
 
 def test_the_container_is_as_it_is_meant(contained_volume: Path) -> None:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from backup_manager import report as module
 from backup_manager.errors import ExitCode, Reason, StoreError, UsageError
-from backup_manager.report import TERMINATION_BYTES, Report, shorten
+from backup_manager.report import Report
+from backup_manager.texts import TERMINATION_BYTES, shorten
 
 FIELDS = [
     "status",
@@ -190,6 +191,25 @@ def test_a_warning_counts_once(report: Report, log: io.StringIO) -> None:
     report.warn("mind the gap")
     assert ["mind the gap"] == report.summary.warnings
     assert 1 == log.getvalue().count("mind the gap")
+
+
+def test_a_live_display_is_closed_before_the_last_words(
+    report: Report, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Display:
+        def above(self, _text: str) -> bool:
+            return False
+
+        def close(self) -> None:
+            assert "" == capsys.readouterr().out
+            closed.append("closed")
+
+    closed: list[str] = []
+    report.attach(Display())
+    report.succeed("done")
+    report.finish()
+    assert ["closed"] == closed
+    assert "complete" == last_line(capsys.readouterr().out)["status"]
 
 
 # Streams that are not there ----------------------------------------------------------------
@@ -421,6 +441,33 @@ def test_a_terminal_without_colours() -> None:
     shown = on_a_terminal(STEP, NO_COLOR="1", TERM="xterm")
     assert "a step files=3" in shown
     assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_a_terminal_that_can_nothing(term: str) -> None:
+    shown = on_a_terminal(f"{STEP}; print(report.live)", TERM=term)
+    assert "a step files=3" in shown
+    assert "\x1b" not in shown
+
+
+def test_what_others_named_moves_no_cursor() -> None:
+    script = "report.info('\\x1b[2J', file='a\\x9b\\r\\x07b'); report.fail(UsageError('\\x1b[2J'))"
+    script = f"from backup_manager.errors import UsageError; {script}; report.finish()"
+    shown = on_a_terminal(script, TERM="dumb")
+    assert 2 == shown.count(r"\x1b[2J")
+    assert not set("\x1b\x9b\x07") & set(shown)
+
+
+def test_a_secret_is_masked_before_a_narrow_table_folds_it() -> None:
+    secret = "canary" * 40
+    script = (
+        "from backup_manager.errors import UsageError; "
+        f"report.redact.add({secret!r}); report.warn({secret!r}); "
+        f"report.fail(UsageError({secret!r}, why={secret!r}, fix={secret!r})); report.finish()"
+    )
+    shown = on_a_terminal(script, TERM="xterm", NO_COLOR="1")
+    assert "nary" not in shown
+    assert 5 == shown.count("***")
 
 
 def test_no_terminal_no_text() -> None:

@@ -133,12 +133,29 @@ def test_a_last_resort_that_fails() -> None:
         assert 143 == code
 
 
+def test_a_last_resort_whose_words_nobody_takes() -> None:
+    """A pipe that is full, as a terminal that is held by Ctrl-S, blocks whoever writes."""
+    script = """
+reader, writer = os.pipe()
+def words(error):
+    say("blocked")
+    os.write(writer, bytes(1 << 22))
+stop.last_resort = words
+time.sleep(1000)
+"""
+    with process("signals.LAST_WORDS_SECONDS = 0.1\n" + AT_ONCE + script) as child:
+        child.terminate()
+        hears(child, "blocked")
+        assert (143, "") == ends(child)
+
+
 def test_the_last_resort_waits_for_the_orderly_end() -> None:
     with process(END.format("say('waiting'); stop.wait(1000)") + "\n") as child:
         hears(child, "waiting")
         child.terminate()
         assert (143, "") == ends(child)
-    assert signals.ORDERLY_SECONDS < signals.LAST_RESORT_SECONDS < 25
+    assert signals.ORDERLY_SECONDS < signals.LAST_RESORT_SECONDS
+    assert signals.LAST_RESORT_SECONDS + signals.LAST_WORDS_SECONDS < 25
 
 
 # Which signal ------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from backup_manager.canonical import timestamp
+from backup_manager.catalog.archive import distrust_archive
 from backup_manager.catalog.formats import RECORD, open_record, seal
 from backup_manager.database import privileges, visible
 from backup_manager.errors import (
@@ -32,6 +33,7 @@ from backup_manager.export.takeup import (
     make_room,
     published,
 )
+from backup_manager.metrics import Metrics
 from backup_manager.store.client import Store
 from backup_manager.volume.directory import FileState
 from backup_manager.volume.lock import IdentityLock
@@ -60,6 +62,8 @@ def job(volume: Path) -> Job:
         report=new_report(),
         stop=Impatient(),
         store=None,
+        metrics=Metrics(),
+        step=lambda *_, **__: None,
     )
     return cast(Job, made)
 
@@ -122,6 +126,22 @@ def test_a_dump_that_is_not_as_recorded_is_dead(job: Job, volume: Path, change: 
     run = dumped(volume)
     run.close()
     CHANGES[change](run.place.dump / "a")
+    assert (None, [run.place.backup]) == found(job)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_dump_whose_archive_is_in_the_store_is_taken_up(
+    job: Job, volume: Path, change: str
+) -> None:
+    """Its files are needed no more; but those of one that the store has lost are."""
+    run = dumped(volume)
+    run.journal.remember(archive=json.dumps({"bytes": 1, "sha256": "s", "etag": "e"}))
+    run.close()
+    CHANGES[change](run.place.dump / "a")
+    assert (run.place.backup, []) == found(job)
+    again = Run.open(run.place)
+    distrust_archive(again.journal)
+    again.close()
     assert (None, [run.place.backup]) == found(job)
 
 
@@ -375,6 +395,26 @@ def test_a_record_of_another_manifest_is_not(job: Job, volume: Path, damaged: bo
     run = dumped(volume, **facts)
     record = open_record(record_for(job, run, "aa" if damaged else "bb"))
     assert ("aa" if damaged else "bb", run.id) == (record["manifest"]["sha256"], record["id"])
+    run.close()
+
+
+def test_a_record_of_another_archive_is_not(job: Job, volume: Path) -> None:
+    """The same files, packed by another version: the manifest is the same, the archive is not."""
+    before = {"key": "x", "bytes": 1, "sha256": "before"}
+    begun = seal({"id": "ours", "manifest": {"sha256": "aa"}, "archive": before})
+    facts = {
+        "record": begun.decode(),
+        "snapshot": json.dumps({"tso": "1", "time": None}),
+        "source": "{}",
+        "dumpling": json.dumps({"version": "v8", "options": []}),
+        "warnings": "[]",
+    }
+    run = dumped(volume, **facts)
+    name = run.directory.rpartition("/")[2]
+    run.journal.remember(archive=json.dumps({"bytes": 1, "sha256": "after", "etag": "e"}))
+    record = open_record(record_for(job, run, "aa"))
+    assert {"key": name, "bytes": 1, "sha256": "after"} == record["archive"]
+    assert run.id == record["id"]
     run.close()
 
 

@@ -35,6 +35,15 @@ class LaterFormatError(UsageError, ValueError):
 
 
 @dataclass(frozen=True)
+class ArchiveFacts:
+    """What a record says of its archive; ``key`` is relative to the record."""
+
+    key: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Record:
     """A commit record, each field of the type that it must have; times are in UTC."""
 
@@ -58,6 +67,7 @@ class Record:
     tool_version: str
     warnings: tuple[str, ...]
     sha256: str
+    archive: ArchiveFacts | None = None
 
 
 def seal(record: dict[str, Any]) -> bytes:
@@ -118,6 +128,19 @@ def read_record(data: bytes) -> Record:
         tool_version=tool.text("version"),
         warnings=fields.texts("warnings"),
         sha256=fields.text("sha256"),
+        archive=_archive(fields),
+    )
+
+
+def _archive(fields: "_Fields") -> ArchiveFacts | None:
+    """Read what only the record of an archive has."""
+    if not fields.has("archive"):
+        return None
+    archive = fields.inner("archive")
+    return ArchiveFacts(
+        key=archive.file_name("key"),
+        bytes=archive.integer("bytes"),
+        sha256=archive.matching("sha256", _SHA256),
     )
 
 
@@ -136,6 +159,9 @@ class _Fields:
         if not isinstance(value, dict):
             raise self._wrong(key, "object")
         return _Fields(value, f"{self._path}{key}.")
+
+    def has(self, key: str) -> bool:
+        return key in self._fields
 
     def is_null(self, key: str) -> bool:
         return key in self._fields and self._fields[key] is None

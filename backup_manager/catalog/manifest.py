@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from backup_manager.canonical import canonical, decode
 from backup_manager.catalog.formats import MANIFEST, RECORD
@@ -36,12 +36,15 @@ class ManifestError(ValueError):
 
 
 class ManifestRow(NamedTuple):
-    """A file of a backup; ``name`` is relative to the backup's directory."""
+    """A file of a backup; ``name`` is relative to the backup's directory.
+
+    ``etag`` is None in the manifest of an archive, where the file is no object of its own.
+    """
 
     name: str
     bytes: int
     sha256: str
-    etag: str
+    etag: str | None
 
 
 class Written(NamedTuple):
@@ -96,13 +99,18 @@ def write_manifest(path: Path, rows: Iterable[FileRow]) -> Written:
 
 
 def read_manifest(
-    source: Path | BinaryIO, *, files: int | None = None, total: int | None = None
+    source: Path | BinaryIO,
+    *,
+    files: int | None = None,
+    total: int | None = None,
+    archived: bool = False,
 ) -> Iterator[ManifestRow]:
     """Yield the rows of a manifest, each checked; the end checks the whole.
 
     ``files`` and ``total`` are the record's count of files and sum of their bytes: with them, a
-    manifest of more, or in the end of fewer, is refused. A stream is read to its end and left open.
-    Raises ManifestError for whatever is wrong with it, OSError where it cannot be read.
+    manifest of more, or in the end of fewer, is refused. ``archived`` says that it is that of an
+    archive, whose files have no ETag. A stream is read to its end and left open. Raises
+    ManifestError for whatever is wrong with it, OSError where it cannot be read.
     """
     number = summed = 0
     before = b""
@@ -112,7 +120,7 @@ def read_manifest(
             if files is not None and number > files:
                 raise ManifestError(f"it has more lines than the {files} files of the record")
             try:
-                row, key = _row(line)
+                row, key = _row(line, archived=archived)
             except (ValueError, RecursionError) as error:
                 raise ManifestError(f"line {number}: {error}") from error
             if key <= before:
@@ -154,7 +162,7 @@ def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
         raise ManifestError("something follows its end")
 
 
-def _row(line: bytes) -> tuple[ManifestRow, bytes]:
+def _row(line: bytes, *, archived: bool) -> tuple[ManifestRow, bytes]:
     """Return a line's row, and its name in UTF-8; raise ValueError, RecursionError."""
     if len(line) > _LINE_BYTES:
         raise ValueError(f"it has more than {_LINE_BYTES} bytes")
@@ -162,7 +170,7 @@ def _row(line: bytes) -> tuple[ManifestRow, bytes]:
     if type(fields) is not dict:
         raise ValueError("it is no JSON object")
     name, size = fields.get("name"), fields.get("bytes")
-    sha256, etag = fields.get("sha256"), fields.get("etag")
+    sha256 = fields.get("sha256")
     if type(name) is not str or not _is_relative(name):
         raise ValueError("its name is no relative path of a file of the dump")
     key = name.encode()
@@ -172,9 +180,17 @@ def _row(line: bytes) -> tuple[ManifestRow, bytes]:
         raise ValueError("its bytes are no size of an object")
     if type(sha256) is not str or not _SHA256.fullmatch(sha256):
         raise ValueError("its sha256 is not 64 lower-case hex digits")
-    if type(etag) is not str or not 0 < len(etag.encode()) <= _ETAG_CHARACTERS:
+    _check_etag(fields, archived=archived)
+    return ManifestRow(name, size, sha256, fields["etag"]), key
+
+
+def _check_etag(fields: dict[str, Any], *, archived: bool) -> None:
+    etag = fields.get("etag", ...)
+    if archived:
+        if etag is not None:
+            raise ValueError("its etag is not null, as in an archive")
+    elif type(etag) is not str or not 0 < len(etag.encode()) <= _ETAG_CHARACTERS:
         raise ValueError("its etag is no ETag")
-    return ManifestRow(name, size, sha256, etag), key
 
 
 def _is_relative(name: str) -> bool:

@@ -6,7 +6,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from backup_manager.bounded import bounded, shielded
-from backup_manager.catalog.formats import MANIFEST, RECORD, RECORD_BYTES, open_record
+from backup_manager.catalog.archive import distrust_archive, sent_archive
+from backup_manager.catalog.formats import RECORD_BYTES, open_record
+from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.manifest import read_manifest, write_manifest
 from backup_manager.errors import HeldError, MismatchError, Reason, VolumeError
 from backup_manager.report import Report
@@ -42,30 +44,35 @@ class _Bits:
 
 
 class Publisher:
-    """Publishes one dump whose files are all confirmed, under ``directory``."""
+    """Publishes one dump whose files are all confirmed."""
 
     def __init__(
         self,
         store: Store,
         journal: Journal,
         *,
-        directory: str,
+        layout: Layout,
         stop: Stop,
         report: Report,
     ) -> None:
         self._store = store
         self._journal = journal
-        self._directory = directory
+        self._layout = layout
         self._stop = stop
         self._report = report
-        self._key = f"{directory}/{RECORD}"
+        self._key = layout.record
 
     def send_metadata(self, sender: Sender, dump: Path) -> None:
-        """Send Dumpling's ``metadata``, after every other file of the dump."""
+        """Send Dumpling's ``metadata``, after every other file of the dump.
+
+        In an archive it has been sent with them.
+        """
+        if self._layout.archived:
+            return
         row = self._journal.file(METADATA)
         if row and row.confirmed:
             return
-        key = f"{self._directory}/{METADATA}"
+        key = self._layout.key(METADATA)
         source, sha256, etag = bounded(self._stop, lambda: sender.put_file(dump / METADATA, key))
         if row is None or row.state != source.state:
             raise changed_after(METADATA)
@@ -82,7 +89,7 @@ class Publisher:
         with volume_errors(f"{path} cannot be written"):
             written = write_manifest(path, self._heeding(self._journal.files()))
             self._read_back(path)
-        key = f"{self._directory}/{MANIFEST}"
+        key = self._layout.manifest
         source, sha256, etag = bounded(self._stop, lambda: sender.put_file(path, key))
         if (sha256, source.state.bytes) != written:
             raise VolumeError(
@@ -95,10 +102,11 @@ class Publisher:
     def _read_back(self, path: Path) -> None:
         """Prove that what is published can be read: each row as the journal has it."""
         rows = self._heeding(self._journal.files())
-        for found, row in zip_longest(read_manifest(path), rows):
-            there = row and (row.name, row.state and row.state.bytes, row.sha256, row.etag)
-            if found != there:
-                raise RuntimeError(f"the manifest has {found} where the journal has {there}")
+        there = read_manifest(path, archived=self._layout.archived)
+        for found, row in zip_longest(there, rows):
+            meant = row and (row.name, row.state and row.state.bytes, row.sha256, row.etag)
+            if found != meant:
+                raise RuntimeError(f"the manifest has {found} where the journal has {meant}")
 
     def _heeding(self, rows: Iterable[FileRow]) -> Iterator[FileRow]:
         for row in rows:
@@ -106,48 +114,61 @@ class Publisher:
             yield row
 
     def verify(self, manifest_bytes: int, manifest_etag: str) -> None:
-        """Compare the store's listing with the journal: every file, its size and its ETag.
+        """Compare the store's listing with the journal: every object, its size and its ETag.
 
         Raises MismatchError, naming the first few that do not fit; they are on the queue again, so
         that the next run sends them anew. Raises HeldError where another's record stands already.
         """
         wrong: list[str] = []
         listed = _Bits()
-        manifest_listed = False
-        for item in self._store.objects(f"{self._directory}/"):
+        # What is there beside the files, each with what was sent: its bytes and its ETag.
+        own: dict[str, tuple[int, str]] = {self._layout.manifest: (manifest_bytes, manifest_etag)}
+        if archive := sent_archive(self._journal):
+            own[self._layout.root] = archive.bytes, archive.etag
+        missing = {self._layout.manifest, *([self._layout.root] if self._layout.archived else [])}
+        for item in self._store.objects(self._layout.prefix):
             self._stop.check()
             if item.key == self._key:
-                record = self._journal.fact("record")
-                # Ours, which a run that was killed had sent; or another's.
-                if record is None or not holds(self._store, self._key, record.encode()):
-                    raise superseded(self._store, self._key)
+                self._check_record()
                 continue
-            if item.key == f"{self._directory}/{MANIFEST}":
-                manifest_listed = True
-                misfit = _differs(item, manifest_bytes, manifest_etag)
+            if item.key in own:
+                missing.discard(item.key)
+                misfit = _differs(item, *own[item.key])
             else:
                 misfit = self._compare(item, listed)
             if misfit:
                 wrong.append(misfit)
-        if not manifest_listed:
-            wrong.append(f"{MANIFEST} is missing")
-        for row in self._journal.files():
-            if row.id not in listed:
-                wrong.append(f"{row.name} is missing")
-                self._journal.distrust(row.name)
+        wrong += [f"{self._layout.name(key)} is missing" for key in sorted(missing)]
+        if self._layout.archived:
+            if wrong:
+                distrust_archive(self._journal)
+        else:
+            wrong += self._missing(listed)
         if wrong:
             self._journal.commit()
             raise MismatchError(
-                f"{self._store.settings.url(self._directory)}: the store does not hold what was "
+                f"{self._store.settings.url(self._layout.root)}: the store does not hold what was "
                 "sent",
                 why="; ".join(wrong[:5]),
                 fix="run the same command again: it sends these files anew; if it comes back, the "
                 "store loses data",
             )
 
+    def _check_record(self) -> None:
+        """Raise HeldError for a record that is not ours, which a run that was killed had sent."""
+        record = self._journal.fact("record")
+        if record is None or not holds(self._store, self._key, record.encode()):
+            raise superseded(self._store, self._key)
+
+    def _missing(self, listed: _Bits) -> Iterator[str]:
+        for row in self._journal.files():
+            if row.id not in listed:
+                self._journal.distrust(row.name)
+                yield f"{row.name} is missing"
+
     def _compare(self, item: Listed, listed: _Bits) -> str | None:
-        name = item.key.removeprefix(f"{self._directory}/")
-        row = self._journal.file(name)
+        name = self._layout.name(item.key)
+        row = None if self._layout.archived else self._journal.file(name)
         if row:
             listed.add(row.id)
         if row is None or not row.confirmed or row.state is None:
@@ -170,7 +191,9 @@ class Publisher:
 
         Raises HeldError (exit 10) if it holds another one, StoreError if it cannot be written.
         """
-        conditional = True
+        conditional = store.provider.conditional
+        if not conditional and holds(store, self._key, data):
+            return
         contradictions = 0
         began = time.monotonic()
         judge = Judge(store.credentials)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 
-from backup_manager.catalog.formats import RECORD
+from backup_manager.catalog.layout import Layout
 from backup_manager.errors import HeldError, Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.store.client import Store
@@ -14,24 +14,23 @@ _PASSES = 5
 _PAUSE_SECONDS = 0.3
 
 
-def undo(store: Store, directory: str, uploads: Iterable[tuple[str, str]]) -> None:
-    """Abort every open upload and delete every object under ``directory``.
+def undo(store: Store, layout: Layout, uploads: Iterable[tuple[str, str]]) -> None:
+    """Abort every open upload and delete every object of a backup.
 
-    Only for a directory that a journal names as ours. ``uploads`` are those that the journal knows
+    Only for one that a journal names as ours. ``uploads`` are those that the journal knows
     (file and upload id): not every store lists them. Raises StoreError; and HeldError, with nothing
     removed, where a record stands: another run with a copy of this journal has published.
     """
-    record = f"{directory}/{RECORD}"
-    if store.get(record, limit=1) is not None:
+    if store.get(layout.record, limit=1) is not None:
         raise HeldError(
-            f"{store.settings.url(record)} is there: a backup was published from another copy of "
-            "this volume",
+            f"{store.settings.url(layout.record)} is there: a backup was published from another "
+            "copy of this volume",
             fix="let each run have a volume of its own",
             reason=Reason.SUPERSEDED,
         )
-    known = [(f"{directory}/{name}", upload_id) for name, upload_id in uploads]
+    known = [(layout.key(name), upload_id) for name, upload_id in uploads]
     for _ in range(_PASSES):
-        if not _pass(store, f"{directory}/", known):
+        if not _pass(store, layout.prefix, known):
             return
         # A store goes on with a request whose sender was cut off or killed: it is looked at again.
         time.sleep(_PAUSE_SECONDS)
@@ -77,7 +76,7 @@ def _delete_all(store: Store, prefix: str) -> int:
     return found
 
 
-def abort_strays(store: Store, directory: str, report: Report) -> None:
+def abort_strays(store: Store, layout: Layout, report: Report) -> None:
     """Abort what is still open once every file was sent.
 
     An upload whose beginning was answered to nobody is in no journal: the run was killed, or the
@@ -85,11 +84,11 @@ def abort_strays(store: Store, directory: str, report: Report) -> None:
     """
     multipart = Multipart(store)
     try:
-        for key, upload_id in multipart.uploads(f"{directory}/"):
+        for key, upload_id in multipart.uploads(layout.prefix):
             multipart.abort(key, upload_id)
     except StoreError as error:
         report.warn(
-            f"multipart uploads under {store.settings.url(directory)} may have stayed open "
+            f"multipart uploads under {store.settings.url(layout.root)} may have stayed open "
             f"({error.why}). To do: allow s3:ListBucketMultipartUploads and "
             "s3:AbortMultipartUpload, or have a lifecycle rule abort them"
         )

@@ -20,6 +20,7 @@ def export(job: Job) -> None:
     steps.check_volume(job)
     with hold_identity(job) as lock, earlier_runs(job) as earlier:
         taken = earlier.taken
+        job = job if taken else job.unlocked()
         database = None if taken else steps.connect(job)
         store = steps.reach_store(job)
         make_room(job, earlier.dead)

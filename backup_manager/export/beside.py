@@ -5,10 +5,11 @@ import time
 from backup_manager.dumpling.metrics import Figures as Dumped
 from backup_manager.dumpling.metrics import Meter
 from backup_manager.errors import DumplingError, Reason, StoreError
+from backup_manager.export.engine import Engine
 from backup_manager.export.job import Job
+from backup_manager.metrics import state as metrics
 from backup_manager.progress import Figures, Progress
 from backup_manager.store.faults import explain
-from backup_manager.store.upload import Uploader
 from backup_manager.volume.directory import scan
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
@@ -23,7 +24,7 @@ class Beside:
     """What goes on beside the main step: checked, shown and watched for a stall at each tick."""
 
     def __init__(
-        self, job: Job, run: Run, uploader: Uploader, progress: Progress, lock: IdentityLock
+        self, job: Job, run: Run, uploader: Engine, progress: Progress, lock: IdentityLock
     ) -> None:
         self._job = job
         self._lock = lock
@@ -39,6 +40,8 @@ class Beside:
         self._looked_at = 0.0
         self._on_volume: int | None = None
         self._after_dump_since = time.monotonic()
+        self._known_bytes = 0
+        self._complete = False
 
     @property
     def seconds_after_dump(self) -> float:
@@ -54,9 +57,20 @@ class Beside:
         self._meter = None
         self._after_dump_since = time.monotonic()
 
+    def offered(self, count: int) -> None:
+        """Count the bytes of files that were offered for sending, also again."""
+        self._known_bytes += count
+
+    def complete(self) -> None:
+        """Every file is as it stays: what is to be sent is known from now on."""
+        self._complete = True
+        self._known_bytes = self.uploader.bytes_done + self.uploader.bytes_waiting
+
     def show(self, phase: str) -> None:
         """Show how far it is, now."""
-        self._progress.show(phase, self._figures())
+        figures = self._figures()
+        self._progress.show(phase, figures)
+        self._measure(figures)
 
     def tick(self, phase: str) -> None:
         """Wait a tick; raise what went wrong meanwhile.
@@ -74,19 +88,47 @@ class Beside:
             self._dumped = self._meter.read() or self._dumped
         figures = self._figures()
         self._progress.show(phase, figures)
+        self._measure(figures)
+        # What is on its way counts too: a part may take long over a slow line.
         if figures != self._seen:
             self._seen = figures
             self._moved_at = now
         self._check_stall(phase, now)
 
     def _figures(self) -> Figures:
+        waiting, sent = self.uploader.files_waiting, self.uploader.bytes_done
+        sender = self.uploader.sender
+        moved = sender.wire.bytes_moved
+        if not waiting:
+            # A file that was closed twice before it was sent had been counted twice.
+            self._known_bytes = sent
         return Figures(
             rows=self._dumped.rows_done,
             rows_estimated=self._dumped.rows_estimated,
             dumped_bytes=self._dumped.bytes_done,
             files_sent=self.uploader.files_sent,
-            files_waiting=self._run.journal.waiting,
-            sent_bytes=self.uploader.sender.bytes_sent,
+            files_waiting=waiting,
+            sent_bytes=sent,
+            known_bytes=max(sent, self._known_bytes),
+            complete=self._complete,
+            moved_bytes=moved,
+            # What was sent in vain cannot be told from what is on its way.
+            under_way=0 if sender.retries else max(0, moved - sender.bytes_sent),
+        )
+
+    def _measure(self, figures: Figures) -> None:
+        sender = self.uploader.sender
+        self._job.metrics.show(
+            metrics.Figures(
+                rows=figures.rows,
+                rows_estimated=figures.rows_estimated,
+                dumped_bytes=figures.dumped_bytes,
+                files_sent=figures.files_sent,
+                files_waiting=figures.files_waiting,
+                sent_bytes=sender.bytes_sent,
+                retries=sender.retries,
+                throttles=sender.throttles,
+            )
         )
 
     def _check_stall(self, phase: str, now: float) -> None:

@@ -14,8 +14,8 @@ from backup_manager.dumpling.process import Process
 from backup_manager.errors import DumplingError
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import check_name
+from backup_manager.export.engine import Engine
 from backup_manager.export.job import Job
-from backup_manager.store.upload import Uploader
 from backup_manager.volume.directory import FileState, scan
 from backup_manager.volume.runs import Run
 from backup_manager.volume.watcher import Watcher
@@ -46,8 +46,8 @@ def run_dumpling(
     uploader = beside.uploader
     watcher = Watcher(
         run.place.dump,
-        offer=lambda names: offer(names, uploader),
-        rescan=lambda: offer_unknown(run, uploader),
+        offer=lambda names: _offer_and_count(names, run, beside),
+        rescan=lambda: offer_unknown(run, uploader) if uploader.streams else None,
         report=job.report,
     )
     argv = command(job.dumpling, job.options, job.source, run.place.dump, snapshot)
@@ -82,14 +82,21 @@ def run_dumpling(
     return DumpEnd(snapshot, watcher.exact, process.findings.metadata_error)
 
 
-def offer(names: list[str], uploader: Uploader) -> None:
+def _offer_and_count(names: list[str], run: Run, beside: Beside) -> None:
+    offer(names, beside.uploader)
+    for name in names:
+        with suppress(OSError):  # gone, or the dump itself is: others find that out
+            beside.offered((run.place.dump / name).stat().st_size)
+
+
+def offer(names: list[str], uploader: Engine) -> None:
     """Offer files, unless their names are those of the backup's own. Raises DumpInvalidError."""
     for name in names:
         check_name(name)
     uploader.offer(names)
 
 
-def offer_unknown(run: Run, uploader: Uploader) -> None:
+def offer_unknown(run: Run, uploader: Engine) -> None:
     """Look through the dump and offer what the journal does not know in its present state."""
     for name, stat in scan(run.place.dump):
         if not modes.S_ISREG(stat.st_mode):

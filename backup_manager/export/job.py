@@ -2,21 +2,24 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from backup_manager import values
+from backup_manager import kms
+from backup_manager.catalog.layout import ARCHIVE_SUFFIX
 from backup_manager.database.lease_document import parse_gc_life_time
 from backup_manager.database.source import Source, tls_context
 from backup_manager.dumpling import binary, options
 from backup_manager.dumpling.command import check_user
-from backup_manager.errors import UsageError
+from backup_manager.metrics import Metrics, Phase
 from backup_manager.report import Report
 from backup_manager.settings import Settings, check_utf8
 from backup_manager.signals import Stop
-from backup_manager.store.client import StoreSettings
-from backup_manager.store.providers import PROVIDERS
+from backup_manager.store.configure import configure
+from backup_manager.store.credentials import check_access
+from backup_manager.store.settings import StoreOptions, StoreSettings
+from backup_manager.values import ARCHIVE
 from backup_manager.volume.runs import identity_of
 
 
@@ -29,19 +32,47 @@ class Job:
     stop: Stop
     source: Source
     store: StoreSettings
+    store_options: StoreOptions
     gc_life_time: int
     dumpling: binary.Binary
     options: options.Options
     dumpling_args: tuple[str, ...]
     volume: Path
     identity_facts: dict[str, Any]
+    metrics: Metrics = field(default_factory=Metrics)
 
     @property
     def identity(self) -> str:
         return identity_of(self.identity_facts)
 
+    def unlocked(self) -> "Job":
+        """Return the same with the password, where that is encrypted. Raises DatabaseError."""
+        encrypted = self.settings.encrypted_password
+        if encrypted is None or self.source.password:
+            return self
+        self.report.step("having KMS decrypt the password")
+        keep = self.report.redact.add
+        password = kms.decrypt(encrypted, stop=self.stop, keep_secret=keep)
+        return replace(self, source=replace(self.source, password=password))
 
-def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, stop: Stop) -> Job:
+    def backup_key(self, name: str) -> str:
+        """Return the key of the directory, or the archive, of the backup of that name."""
+        archived = self.settings["format"] == ARCHIVE
+        return self.store.key(name + ARCHIVE_SUFFIX if archived else name)
+
+    def step(self, phase: Phase, event: str, **facts: Any) -> None:
+        """Say in the log and in the metrics that a step of the story has been reached."""
+        self.metrics.enter(phase)
+        self.report.step(event, **facts)
+
+
+def prepare(
+    settings: Settings,
+    dumpling_args: Sequence[str],
+    report: Report,
+    stop: Stop,
+    metrics: Metrics | None = None,
+) -> Job:
     """Check every setting and find Dumpling. Raises UsageError, DumplingError."""
     source = Source(
         host=settings["host"],
@@ -54,7 +85,8 @@ def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, st
     )
     check_user(source.user)
     tls_context(source)
-    store = store_settings(settings)
+    store, store_options = configure(settings, report)
+    check_access()
     gc_life_time = parse_gc_life_time(settings["gc_life_time"])
     found = binary.find(settings["dumpling"])
     check_utf8("an option for Dumpling", *dumpling_args)
@@ -69,7 +101,7 @@ def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, st
         "bucket": store.bucket,
         "prefix": store.prefix,
         "options": list(merged.argv),
-        "format": "files",
+        "format": settings["format"],
         "name": settings["name"],
         "owner_uid": settings["owner_uid"],
     }
@@ -79,6 +111,7 @@ def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, st
         stop=stop,
         source=source,
         store=store,
+        store_options=store_options,
         gc_life_time=gc_life_time,
         dumpling=found,
         options=merged,
@@ -86,37 +119,5 @@ def prepare(settings: Settings, dumpling_args: Sequence[str], report: Report, st
         # As the kernel spells it: processes are found by the files that they have open there.
         volume=Path(os.path.realpath(settings["volume"])),
         identity_facts=facts,
-    )
-
-
-def store_settings(settings: Settings) -> StoreSettings:
-    """Return where the backup goes. Raises UsageError."""
-    if not settings["bucket"]:
-        raise UsageError(
-            "no bucket is given",
-            fix="name the bucket with --bucket (or BACKUP_MANAGER_BUCKET)",
-        )
-    given = settings["endpoint"]
-    name = settings["provider"] or ("other" if given else "aws")
-    if PROVIDERS[name].needs_endpoint and not given:
-        raise UsageError(
-            f"provider {name} needs an endpoint",
-            fix="give its address with --endpoint (or S3_ENDPOINT)",
-        )
-    endpoint = None
-    if given:
-        try:
-            endpoint = values.endpoint(given, PROVIDERS[name].default_scheme)
-        except ValueError as error:
-            why, fix = error.args
-            origin = settings.resolved["endpoint"].origin
-            raise UsageError(f"{origin} is wrong", why=why, fix=fix) from error
-    return StoreSettings(
-        provider=name,
-        endpoint=endpoint,
-        region=settings["region"],
-        bucket=settings["bucket"],
-        prefix=settings["prefix"] or "",
-        storage_class=settings["storage_class"],
-        acl=settings["acl"],
+        metrics=metrics or Metrics(),
     )

@@ -33,8 +33,10 @@ def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Itera
     )
     try:
         with lease:
+            job.metrics.hold_gc_off(True)
             yield lease
     finally:
+        job.metrics.hold_gc_off(not lease.given_back)
         if lease.given_back:
             try:
                 run.journal.remember(gc_returned="true")
@@ -48,7 +50,7 @@ def give_back_leases(job: Job, earlier: Found) -> None:
     if job.settings["no_gc"]:
         return
     try:
-        with Database(job.source, stop=job.stop) as database:
+        with Database(job.unlocked().source, stop=job.stop) as database:
             if database.is_tidb:
                 clear_dead(
                     database,

@@ -9,7 +9,9 @@ from typing import Any
 
 from backup_manager import __version__
 from backup_manager.canonical import timestamp
-from backup_manager.catalog.formats import FORMAT, MANIFEST, open_record, seal
+from backup_manager.catalog.archive import sent_archive
+from backup_manager.catalog.formats import FORMAT, open_record, seal
+from backup_manager.catalog.layout import Layout, relative
 from backup_manager.definitions import DEFINITIONS
 from backup_manager.export.job import Job
 from backup_manager.volume.runs import Run
@@ -52,13 +54,15 @@ def command_of(job: Job) -> str:
 
 
 def record_for(job: Job, run: Run, manifest_sha256: str) -> bytes:
-    """Return the record whose writing was begun, if it is of this manifest; else a new one.
+    """Return the record whose writing was begun, if it still fits; else a new one.
 
-    Another version may pack the same manifest into other bytes.
+    Another version may pack the same files into other bytes.
     """
     if run.record:
         with suppress(ValueError):
-            if open_record(run.record)["manifest"]["sha256"] == manifest_sha256:
+            begun = open_record(run.record)
+            same = begun["manifest"]["sha256"] == manifest_sha256
+            if same and begun.get("archive") == _archive_of(run):
                 return run.record
     return compose(job, run, manifest_sha256)
 
@@ -67,7 +71,8 @@ def compose(job: Job, run: Run, manifest_sha256: str) -> bytes:
     """Return the bytes of the commit record; every file is confirmed."""
     files, total = run.journal.totals()
     dumpling: Any = job.report.redact.deep(run.load("dumpling"))
-    record = {
+    manifest = relative(Layout(run.directory).manifest)
+    record: dict[str, Any] = {
         "format": FORMAT,
         "id": run.id,
         "name": job.settings["name"],
@@ -79,11 +84,21 @@ def compose(job: Job, run: Run, manifest_sha256: str) -> bytes:
         "dumpling": dumpling,
         "files": files,
         "bytes": total,
-        "manifest": {"key": MANIFEST, "sha256": manifest_sha256},
+        "manifest": {"key": manifest, "sha256": manifest_sha256},
         "tool": {"name": "backup-manager", "version": __version__},
         "warnings": _bounded(run.load("warnings") + job.report.summary.warnings),
     }
+    if archive := _archive_of(run):
+        record["archive"] = archive
     return seal(record)
+
+
+def _archive_of(run: Run) -> dict[str, Any] | None:
+    archive = sent_archive(run.journal)
+    if archive is None:
+        return None
+    key = relative(Layout(run.directory).root)
+    return {"key": key, "bytes": archive.bytes, "sha256": archive.sha256}
 
 
 def _bounded(warnings: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from backup_manager.canonical import timestamp
 from backup_manager.catalog.formats import read_record
+from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.publish import Publisher
 from backup_manager.catalog.undo import abort_strays, undo
 from backup_manager.database import privileges, snapshot, visible
@@ -24,14 +25,14 @@ from backup_manager.errors import (
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
 from backup_manager.export.dump import DumpEnd, run_dumpling
+from backup_manager.export.engine import open_engine
 from backup_manager.export.job import Job
 from backup_manager.export.record import facts_of, record_for
+from backup_manager.metrics import Phase
 from backup_manager.progress import open_progress, size
 from backup_manager.store import probe
 from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
-from backup_manager.store.sender import WORKERS
-from backup_manager.store.upload import Uploader
 from backup_manager.volume import directory
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
@@ -49,7 +50,8 @@ def connect(job: Job) -> Database:
 
     Raises DatabaseError, ProtectionError.
     """
-    job.report.step("connecting to the database", host=job.source.address, user=job.source.user)
+    host, user = job.source.address, job.source.user
+    job.step(Phase.CONNECTING, "connecting to the database", host=host, user=user)
     database = wait_for_database(
         job.source,
         timeout=job.settings["connect_timeout"],
@@ -87,13 +89,12 @@ def _warn_of_room(job: Job, database: Database) -> None:
 
 def reach_store(job: Job) -> Store:
     """Open the store and prove that it can be used. Raises StoreError."""
-    job.report.step("trying the store", to=job.store.url(job.store.key("")))
+    job.step(Phase.PROBING, "trying the store", to=job.store.url(job.store.key("")))
     store = Store(
         job.store,
+        job.store_options,
         report=job.report,
         stop=job.stop,
-        connections=WORKERS,
-        timeout=job.settings["store_timeout"],
     )
     probe.prove(
         store,
@@ -112,11 +113,13 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
     if run is None:
         assert database  # noqa: S101 - for the type checker: a new run has connected
         run = Run.create(
-            job.volume, job.identity, key=job.store.key, facts=facts_of(job, database.version)
+            job.volume, job.identity, key=job.backup_key, facts=facts_of(job, database.version)
         )
     job.report.summary.backup = store.settings.url(run.directory)
     job.report.summary.resumed = taken is not None
-    job.report.step(
+    job.metrics.resume(taken is not None)
+    job.step(
+        Phase.PREPARING,
         "going on with a finished dump" if taken else "beginning a backup",
         backup=job.report.summary.backup,
     )
@@ -127,6 +130,7 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
         job.stop.begin_end()
         try:
             if not run.dumped:
+                job.metrics.enter(Phase.UNDOING)
                 _undo(job, store, run)
             run.close()
         except BackupError as error:
@@ -139,7 +143,7 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
 def _undo(job: Job, store: Store, run: Run) -> None:
     """Leave nothing in the store, and on the volume only what Dumpling had written."""
     try:
-        undo(store, run.directory, run.journal.uploads())
+        undo(store, Layout(run.directory), run.journal.uploads())
     except (StoreError, InterruptedBySignalError) as error:
         job.report.warn(
             f"{store.settings.url(run.directory)} is unfinished and could not be cleared away "
@@ -156,14 +160,7 @@ def _undo(job: Job, store: Store, run: Run) -> None:
 @contextmanager
 def sending(job: Job, store: Store, run: Run, lock: IdentityLock) -> Iterator[Beside]:
     """Have the upload engine at work, and the progress shown, until the end of the block."""
-    uploader = Uploader(
-        store.patient(Patience(job.settings["stall_timeout"], held=not run.dumped)),
-        run.journal,
-        root=run.place.dump,
-        directory=run.directory,
-        stop=job.stop,
-        report=job.report,
-    )
+    uploader = open_engine(job, store, run)
     progress = open_progress(job.report)
     if run.dumped:
         uploader.settle()  # before a worker looks: what is sent must be as it was recorded
@@ -178,7 +175,9 @@ def sending(job: Job, store: Store, run: Run, lock: IdentityLock) -> Iterator[Be
 def dump(job: Job, run: Run, beside: Beside, pinned: str | None, lease: Lease | None) -> DumpEnd:
     """Run Dumpling, with the upload beside it. Raises DumplingError and what goes wrong beside."""
     run.journal.remember(snapshot_taken=datetime.now(UTC).isoformat())
-    job.report.step("dumping", dumpling=job.dumpling.version, options=list(job.options.argv))
+    job.step(
+        Phase.DUMPING, "dumping", dumpling=job.dumpling.version, options=list(job.options.argv)
+    )
     started = time.monotonic()
     try:
         return run_dumpling(job, run, beside, pinned, lease)
@@ -191,6 +190,8 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
 
     From then on a confirmed file is never sent again, and an unconfirmed one must be as recorded.
     """
+    job.metrics.enter(Phase.CHECKING)
+    beside.show("checking the dump")
     tidb = database.is_tidb
     said, content = conclude(
         job,
@@ -236,7 +237,8 @@ def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -
 
 def send_rest(job: Job, run: Run, beside: Beside) -> None:
     """Wait until every file has been sent and confirmed."""
-    job.report.step("sending the rest", files=run.journal.waiting)
+    job.step(Phase.UPLOADING, "sending the rest", files=beside.uploader.files_waiting)
+    beside.complete()
     beside.show("sending the rest")
     while not beside.uploader.idle:
         beside.tick("sending the rest")
@@ -249,12 +251,13 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
 
     Raises MismatchError, HeldError, StoreError.
     """
-    abort_strays(store, run.directory, job.report)
+    layout = Layout(run.directory)
+    abort_strays(store, layout, job.report)
     publisher = Publisher(
         # Everything is there already: a store that is away is worth waiting for.
         store.patient(Patience(job.settings["stall_timeout"])),
         run.journal,
-        directory=run.directory,
+        layout=layout,
         stop=job.stop,
         report=job.report,
     )
@@ -262,11 +265,12 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     sha256, manifest_bytes, etag = publisher.send_manifest(
         beside.uploader.sender, run.place.manifest
     )
-    job.report.step("asking the store what it holds")
+    job.step(Phase.VERIFYING, "asking the store what it holds")
     beside.show("asking the store")
     publisher.verify(manifest_bytes, etag)
     job.stop.check()
     lock.check()
+    job.metrics.enter(Phase.PUBLISHING)
     record = record_for(job, run, sha256)
     read_record(record)  # what is published can be read
     publisher.publish(record)
@@ -282,7 +286,8 @@ def succeed(job: Job, run: Run) -> None:
     job.report.succeed(
         f"{summary.backup} is complete: {summary.files} files, {size(summary.bytes)}"
     )
-    job.report.step("published; clearing the volume", backup=summary.backup)
+    job.metrics.publish(record)
+    job.step(Phase.CLEARING, "published; clearing the volume", backup=summary.backup)
     try:
         directory.remove_tree(run.place.dump)
         run.close()

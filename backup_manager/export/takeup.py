@@ -9,15 +9,17 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from backup_manager.catalog.formats import RECORD
+from backup_manager.catalog.archive import sent_archive
+from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.publish import holds
 from backup_manager.catalog.undo import undo
 from backup_manager.database.lease_document import Original
 from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import BackupError, HeldError, VolumeError
 from backup_manager.export.job import Job
-from backup_manager.store.client import Store, StoreSettings
+from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
+from backup_manager.store.settings import StoreSettings
 from backup_manager.volume.directory import FileState, remove_tree, scan
 from backup_manager.volume.journal_file import DamagedJournalError
 from backup_manager.volume.lock import IdentityLock
@@ -175,6 +177,8 @@ def _publishable(run: Run) -> bool:
         return False
     if not run.dumped or not run.whole:
         return False
+    if sent_archive(run.journal):
+        return True
     for row in run.journal.files(waiting_only=True):
         try:
             state = FileState.of((run.place.dump / row.name).lstat())
@@ -247,7 +251,7 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
             if not published(theirs, run):
                 if _keep(job, run):
                     return
-                undo(theirs, run.directory, run.journal.uploads())
+                undo(theirs, Layout(run.directory), run.journal.uploads())
                 job.report.info("cleared away what an earlier run left", backup=place.backup)
         except HeldError as error:
             # Somebody else's backup by now: nothing there is ours to remove.
@@ -273,7 +277,7 @@ def published(store: Store, run: Run) -> bool:
     if run.record is None:
         return False
     try:
-        return holds(store, f"{run.directory}/{RECORD}", run.record)
+        return holds(store, Layout(run.directory).record, run.record)
     except HeldError:
         run.journal.remember(superseded="true")
         raise

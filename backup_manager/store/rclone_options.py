@@ -5,6 +5,7 @@ import binascii
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from backup_manager import values
@@ -79,6 +80,18 @@ def _waiting(text: str) -> float:
     return found
 
 
+def _until(text: str) -> float:
+    """Read a moment (RFC 3339), or a time from now on; return seconds from now on."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _waiting(text)
+    left = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    if left <= 0:
+        raise ValueError(f"{text!r} is over", "give a moment to come, such as 2030-01-31T00:00:00Z")
+    return left
+
+
 def _path_style(text: str) -> str:
     return "path" if read.boolean(text) else "virtual"
 
@@ -114,20 +127,63 @@ def _provider(text: str) -> str:
 
 
 OPTIONS = (
-    Option("transfers", "transfers", _at_once, "so many files are sent at once (16)"),
-    Option("s3-upload-concurrency", "concurrency", _at_once, "so many parts of one file (16)"),
-    Option("max-connections", "connections", _at_once, "so many requests with data in all (16)"),
-    Option("s3-chunk-size", "part_bytes", _part_bytes, "bytes of a part (16Mi), more if needed"),
-    Option("s3-upload-cutoff", "multipart_from", _cutoff, "in parts from this size on (32Mi)"),
-    Option("s3-max-upload-parts", "max_parts", _parts, "so many parts of a file (10000)"),
-    Option("bwlimit", "bandwidth", read.bandwidth, "bytes per second in all; a timetable too"),
-    Option("retries", "uploads", read.count, "uploads of one file, if the store loses them (5)"),
-    Option("low-level-retries", "attempts", read.count, "attempts at one request, at most"),
+    Option("transfers", "transfers", _at_once, "how many files are sent at once (16)"),
+    Option(
+        "s3-upload-concurrency",
+        "concurrency",
+        _at_once,
+        "how many parts of one file are sent at once (16)",
+    ),
+    Option(
+        "max-connections",
+        "connections",
+        _at_once,
+        "how many requests with data are under way in all (16)",
+    ),
+    Option(
+        "s3-chunk-size",
+        "part_bytes",
+        _part_bytes,
+        "size of a part (16Mi); larger where 10,000 do not suffice",
+    ),
+    Option(
+        "s3-upload-cutoff",
+        "multipart_from",
+        _cutoff,
+        "files from this size on go up in parts (32Mi)",
+    ),
+    Option("s3-max-upload-parts", "max_parts", _parts, "how many parts a file may have (10000)"),
+    Option(
+        "bwlimit",
+        "bandwidth",
+        read.bandwidth,
+        "limit of bytes per second in all, or a timetable of limits",
+    ),
+    Option(
+        "retries",
+        "uploads",
+        read.count,
+        "how often one file is begun anew whose upload the store has lost (5)",
+    ),
+    Option(
+        "low-level-retries",
+        "attempts",
+        read.count,
+        "how often one request is tried at most; as long as --stall-timeout allows",
+    ),
     Option("timeout", "store_timeout", _waiting, "as --store-timeout"),
-    Option("contimeout", "connect_seconds", _waiting, "for a connection to be made (10s)"),
+    Option(
+        "contimeout", "connect_seconds", _waiting, "how long a connection may take to be made (10s)"
+    ),
     Option("ca-cert", "s3_ca", values.existing_file, "as --s3-ca"),
     Option("no-check-certificate", "s3_insecure", read.boolean, "as --s3-insecure", switch=True),
-    Option("header-upload", "headers", parse_header, "a header of each new object", repeated=True),
+    Option(
+        "header-upload",
+        "headers",
+        parse_header,
+        "a header of each new object, as 'Name: value'",
+        repeated=True,
+    ),
     Option(
         "ignore-checksum",
         "ignore_checksum",
@@ -139,7 +195,7 @@ OPTIONS = (
         "s3-use-multipart-etag",
         "multipart_etag",
         read.boolean,
-        "false: the same for objects that went up in parts only",
+        "if false, the same for objects only that went up in parts",
         switch=True,
     ),
     Option("s3-provider", "provider", _provider, "as --provider"),
@@ -149,7 +205,12 @@ OPTIONS = (
     Option("s3-acl", "acl", _text, "as --acl"),
     Option("s3-server-side-encryption", "sse", sse_algorithm, "as --sse"),
     Option("s3-sse-kms-key-id", "sse_kms_key_id", _text, "as --sse-kms-key-id"),
-    Option("s3-sse-customer-algorithm", "sse_customer_algorithm", _algorithm_of_key, "AES256"),
+    Option(
+        "s3-sse-customer-algorithm",
+        "sse_customer_algorithm",
+        _algorithm_of_key,
+        "AES256; there is no other",
+    ),
     Option(
         "s3-sse-customer-key",
         "customer_key",
@@ -160,13 +221,18 @@ OPTIONS = (
     Option(
         "s3-sse-customer-key-base64", "customer_key", _key_base64, "the same in base64", secret=True
     ),
-    Option("s3-sse-customer-key-md5", "customer_key_md5", _text, "must be the key's"),
+    Option(
+        "s3-sse-customer-key-md5",
+        "customer_key_md5",
+        _text,
+        "is computed here; one that is given must be the key's",
+    ),
     Option("s3-object-lock-mode", "object_lock_mode", lock_mode, "as --object-lock-mode"),
     Option(
         "s3-object-lock-retain-until-date",
         "object_lock_retain",
-        _waiting,
-        "as --object-lock-retain; a time from now on, not a date",
+        _until,
+        "as --object-lock-retain, or the moment itself",
     ),
     Option("s3-requester-pays", "requester_pays", read.boolean, "as --requester-pays", switch=True),
     Option(

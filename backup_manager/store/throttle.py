@@ -24,6 +24,7 @@ class Throttle:
         self._round = 0
         self._successes = 0
         self._ended = False
+        self.slowed = 0
 
     def run(self, call: Callable[[], str]) -> str:
         """Make the call when it is its turn, and learn from how it ends."""
@@ -56,6 +57,7 @@ class Throttle:
                 if self._limit == self._most:
                     self._report.info("the store asks to slow down: fewer requests at once")
                 self._limit = max(1, self._limit // 2)
+                self.slowed += 1
                 self._round += 1
                 self._successes = 0
             elif success and self._limit < self._most:

@@ -15,6 +15,7 @@ from backup_manager.volume.statements import (
     CONFIRM,
     DISTRUST,
     FORGET,
+    HASH,
     OFFER,
     SELECT_FILES,
     SETTLE,
@@ -67,6 +68,11 @@ class Journal(JournalFile):
             if name != METADATA:
                 self.waiting -= done
 
+    def hash_file(self, name: str, sha256: str) -> None:
+        """Record a file's hash, as it went into an archive; it stays unconfirmed."""
+        with self._writing(now=False):
+            self._db.execute(HASH, (name, sha256))
+
     def forget_sent(self, name: str) -> None:
         """Forget what the store has of a file, since something else is about to be sent."""
         with self._writing(now=False):
@@ -102,6 +108,16 @@ class Journal(JournalFile):
         with self._reading():
             row = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM files").fetchone()
         return int(row[0]), int(row[1])
+
+    def unsent_bytes(self) -> int:
+        """Add up what is still to be sent of the files whose state is recorded: not their parts."""
+        with self._reading():
+            row = self._db.execute(
+                "SELECT coalesce(sum(bytes), 0) - (SELECT coalesce(sum(bytes), 0) FROM parts) "
+                "FROM files WHERE confirmed = 0 AND name <> ?",
+                (METADATA,),
+            ).fetchone()
+        return max(0, int(row[0]))
 
     def digest(self) -> str:
         """Return a SHA-256 of all names and states: no file was lost and none is an older row.

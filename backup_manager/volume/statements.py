@@ -75,6 +75,7 @@ CONFIRM = (
     f"{_crc(**_STATE, read_ns='?6', sha256='?7', etag='?8', confirmed='1')} "
     "WHERE name = ?1 AND confirmed = 0"
 )
+HASH = f"UPDATE files SET sha256 = ?2, crc = {_crc(sha256='?2')} WHERE name = ?1"
 FORGET = (
     "UPDATE files SET sha256 = NULL, etag = NULL, "
     f"crc = {_crc(sha256='NULL', etag='NULL')} WHERE name = ? AND confirmed = 0"

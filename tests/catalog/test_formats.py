@@ -198,7 +198,7 @@ def test_every_field_of_a_record() -> None:
 
 
 def test_what_a_later_version_may_add_is_let_be() -> None:
-    assert read_record(changed("archive", {"key": "x.tgz"})).files == 3
+    assert read_record(changed("later", {"key": "x"})).files == 3
     assert read_record(changed("snapshot.time", None)).snapshot_time is None
 
 
@@ -242,6 +242,32 @@ def test_each_field_has_its_type(path: str, value: Any) -> None:
 def test_values_that_no_record_has(path: str, value: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - strptime's words or ours
         read_record(changed(path, value))
+
+
+ARCHIVE = {"key": "backup-1.tgz", "bytes": 7, "sha256": "cd" * 32}
+
+
+def test_the_record_of_an_archive() -> None:
+    assert read_record(seal(WHOLE)).archive is None
+    archive = read_record(changed("archive", ARCHIVE)).archive
+    assert archive
+    assert ("backup-1.tgz", 7, "cd" * 32) == (archive.key, archive.bytes, archive.sha256)
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        None,
+        "backup-1.tgz",
+        *({name: value for name, value in ARCHIVE.items() if name != gone} for gone in ARCHIVE),
+        ARCHIVE | {"key": "../backup-1.tgz"},
+        ARCHIVE | {"bytes": -1},
+        ARCHIVE | {"sha256": "CD" * 32},
+    ],
+)
+def test_no_archive_that_a_record_has(archive: Any) -> None:
+    with pytest.raises(ValueError, match="archive"):
+        read_record(changed("archive", archive))
 
 
 @pytest.mark.parametrize("read", [open_record, read_record])

@@ -55,7 +55,7 @@ def fill(journal: Journal, names: list[str]) -> None:
         journal.confirm(name, each.state, read_ns=0, sha256=each.sha256, etag=each.etag)
 
 
-def read(data: bytes, **known: int) -> list[ManifestRow]:
+def read(data: bytes, **known: Any) -> list[ManifestRow]:
     return list(read_manifest(io.BytesIO(data), **known))
 
 
@@ -323,3 +323,17 @@ def test_a_damaged_byte_is_an_error_or_changes_nothing(data: st.DataObject) -> N
         assert expected == read(damaged)
     except ManifestError:
         return
+
+
+# Of an archive ----------------------------------------------------------------------------
+
+
+def test_files_of_an_archive_have_no_etag() -> None:
+    data = packed(line(etag=None) + b"\n")
+    assert [ManifestRow("a", 5, "ab" * 32, None)] == read(data, archived=True)
+    with pytest.raises(ManifestError, match="etag"):
+        read(data)
+    with pytest.raises(ManifestError, match="etag"):
+        read(packed(line() + b"\n"), archived=True)
+    with pytest.raises(ManifestError, match="etag"):
+        read(packed(line(etag=...) + b"\n"), archived=True)

@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from backup_manager.catalog.formats import MANIFEST, RECORD, seal
+from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.manifest import ManifestError
 from backup_manager.catalog.publish import Publisher, holds
 from backup_manager.catalog.undo import undo
@@ -41,7 +42,7 @@ KEY = f"{DIRECTORY}/{RECORD}"
 
 def publisher(store: Store, journal: Journal, stop: Stop | None = None) -> Publisher:
     return Publisher(
-        store, journal, directory=DIRECTORY, stop=stop or Impatient(), report=new_report()
+        store, journal, layout=Layout(DIRECTORY), stop=stop or Impatient(), report=new_report()
     )
 
 
@@ -486,8 +487,8 @@ def test_undoing(backup: Backup, ceph: Ceph, bucket: str) -> None:
     multipart.create(f"{DIRECTORY}/big")
     multipart.create(f"{DIRECTORY}-other/big")
     backup.store.put(f"{DIRECTORY}-other/x", b"")
-    undo(backup.store, DIRECTORY, [])
-    undo(backup.store, DIRECTORY, [])
+    undo(backup.store, Layout(DIRECTORY), [])
+    undo(backup.store, Layout(DIRECTORY), [])
     assert [f"{DIRECTORY}-other/x"] == [item.key for item in backup.store.objects("")]
     uploads = ceph.client().list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert [f"{DIRECTORY}-other/big"] == [upload["Key"] for upload in uploads]
@@ -498,7 +499,7 @@ def test_nothing_is_undone_under_a_record(backup: Backup) -> None:
     backup.store.put(KEY, THEIRS)
     before = list(backup.store.objects(""))
     with pytest.raises(HeldError, match="published from another copy of this volume"):
-        undo(backup.store, DIRECTORY, [])
+        undo(backup.store, Layout(DIRECTORY), [])
     assert before == list(backup.store.objects(""))
 
 
@@ -509,7 +510,7 @@ def test_undoing_where_bulk_deletes_are_refused(
         raise error("NotImplemented", 501)
 
     monkeypatch.setattr(backup.store.client, "delete_objects", refuse)
-    undo(backup.store, DIRECTORY, [])
+    undo(backup.store, Layout(DIRECTORY), [])
     assert [] == list(backup.store.objects(""))
 
 
@@ -522,4 +523,4 @@ def test_undoing_where_every_delete_is_refused(
     monkeypatch.setattr(backup.store.client, "delete_objects", refuse)
     monkeypatch.setattr(backup.store.client, "delete_object", refuse)
     with pytest.raises(BackupError, match="s3:DeleteObject"):
-        undo(backup.store, DIRECTORY, [])
+        undo(backup.store, Layout(DIRECTORY), [])

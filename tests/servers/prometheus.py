@@ -77,7 +77,8 @@ class Pushgateway(_Server):
     """A Pushgateway without persistence."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__([PUSHGATEWAY], directory)
+        # Debian's keeps what it knows in /var/lib unless told otherwise.
+        super().__init__([PUSHGATEWAY, "--persistence.file="], directory)
 
     def groups(self) -> list[dict[str, str]]:
         """The labels of each group of metrics that it holds."""

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,11 +164,18 @@ def test_the_newest_slot_holds(slots: list[tuple[int, int]]) -> None:
             ["--header-upload=X-Amz-Meta-Who: me", "--header-upload", "Cache-Control: no-store"],
             {"headers": (("X-Amz-Meta-Who", "me"), ("Cache-Control", "no-store"))},
         ),
+        (["--s3-object-lock-retain-until-date=30d"], {"object_lock_retain": 30 * 86400.0}),
         (["", "  "], {}),
     ],
 )
 def test_what_has_a_meaning(words: list[str], expected: dict[str, Any]) -> None:
     assert expected == read(*words)
+
+
+def test_a_moment_to_come() -> None:
+    moment = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    given = read(f"--s3-object-lock-retain-until-date={moment}")
+    assert 86400 == pytest.approx(given["object_lock_retain"], abs=600)
 
 
 def test_what_changes_nothing() -> None:
@@ -195,6 +202,7 @@ def test_what_changes_nothing() -> None:
         ("--transfers", "no value"),
         ("--timeout=0", "without a bound"),
         ("--s3-max-upload-parts=10001", "10000"),
+        ("--s3-object-lock-retain-until-date=2020-01-31T00:00:00Z", "is over"),
         ("--ignore-checksum=perhaps", "neither true nor false"),
         ("--s3-sse-customer-key=short", "5 bytes"),
         ("--s3-sse-customer-key-base64=" + KEY[:-8], "32 bytes"),

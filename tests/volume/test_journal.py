@@ -40,6 +40,20 @@ def journal(path: Path) -> Iterator[Journal]:
     made.close()
 
 
+def test_what_is_still_to_be_sent(journal: Journal) -> None:
+    for name in ("a", "b", METADATA):
+        journal.settle(name, STATE)
+    assert 200 == journal.unsent_bytes()
+    journal.begin_upload("b", UploadRow("id", 60, STATE))
+    journal.confirm_part("id", PartRow(1, 60, "0" * 64, "etag"))
+    assert 140 == journal.unsent_bytes()
+    journal.confirm("a", STATE, read_ns=0, sha256="0" * 64, etag="etag")
+    assert 40 == journal.unsent_bytes()
+    journal.end_upload("b")
+    journal.confirm("b", STATE, read_ns=0, sha256="0" * 64, etag="etag")
+    assert 0 == journal.unsent_bytes()
+
+
 # Against a model ---------------------------------------------------------------------------
 
 # UTF-16 would order the last two the other way round.

@@ -1,0 +1,122 @@
+"""The command line's words: flags made of the settings, help in groups, what a slip is answered."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from backup_manager.definitions import DEFINITIONS, GROUPS, Definition
+from backup_manager.errors import UsageError
+
+_COLUMN = 30  # the widest flag that its description stands beside
+# Metavars of settings that a shell completes with names of files.
+_PATHS = {"FILE": "file", "DIR": "dir"}
+
+
+class GroupedCommand(click.Command):
+    """A command whose help tells of its flags under the headings of GROUPS."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        told = {
+            parameter.name: record
+            for parameter in self.get_params(ctx)
+            if (record := parameter.get_help_record(ctx))
+        }
+        sections = [
+            (title, [told.pop(one.name) for one in group if one.name in told])
+            for title, group in GROUPS.items()
+        ]
+        sections.append(("Other", list(told.values())))
+        records = [record for _, section in sections for record in section]
+        width = max(len(flag) for flag, _ in records if len(flag) <= _COLUMN)
+        for title, section in sections:
+            if section:
+                with formatter.section(title):
+                    formatter.write_dl([(flag.ljust(width), text) for flag, text in section])
+
+
+def settings_options(function: Any) -> Any:
+    """Give a command every setting as a flag."""
+    for definition in reversed(DEFINITIONS):
+        function = _option(definition)(function)
+    return function
+
+
+def _option(definition: Definition) -> Callable[[Any], Any]:
+    if definition.switch:
+        return click.option(f"--{definition.flag}", is_flag=True, help=help_of(definition))
+    return click.option(
+        f"--{definition.flag}",
+        multiple=definition.repeated,
+        metavar=definition.metavar,
+        help=help_of(definition),
+        shell_complete=lambda _context, _parameter, begun: _complete(definition, begun),
+    )
+
+
+def help_of(definition: Definition) -> str:
+    """Return a setting's help with its other variable and its default."""
+    text = definition.help
+    if definition.variable:
+        text += f" Also: {definition.variable}."
+    if definition.default:
+        text += f" [default: {definition.default}]"
+    return text
+
+
+def _complete(definition: Definition, begun: str) -> list[CompletionItem[str]]:
+    if kind := _PATHS.get(definition.metavar):
+        return [CompletionItem(begun, type=kind)]
+    return [CompletionItem(value) for value in definition.choices if value.startswith(begun)]
+
+
+def usage_error(error: click.ClickException, command: str) -> UsageError:
+    """Say in our own form what was wrong with the words of a command line.
+
+    ``command`` is the one that was meant, where click does not tell it.
+    """
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else command
+    see = f"see {path} --help"
+    if isinstance(error, click.NoSuchOption):
+        return _no_such_option(error, see)
+    if isinstance(error, click.NoSuchCommand):
+        what = f"there is no command {error.command_name}"
+        return UsageError(what, fix=_meant(error.possibilities, see))
+    return UsageError(error.format_message().rstrip("."), fix=see)
+
+
+def _no_such_option(error: click.NoSuchOption, see: str) -> UsageError:
+    # Imported here: it is needed for a slip only.
+    from backup_manager.dumpling.binary import COMMON_FLAGS  # noqa: PLC0415 - see above
+
+    name = error.option_name.lstrip("-")
+    if name == "password":
+        return UsageError(
+            "there is no --password",
+            why="everyone who may list processes would see it",
+            fix="use --password-file or the variable BACKUP_MANAGER_PASSWORD",
+        )
+    if isinstance(error.ctx and error.ctx.command, click.Group):
+        if name in {definition.flag for definition in DEFINITIONS}:
+            return UsageError(
+                f"--{name} is a flag of the command export",
+                fix=f"put it behind the command: backup-manager export --{name}",
+            )
+    elif name in {flag.name for flag in COMMON_FLAGS}:
+        return UsageError(
+            f"--{name} is an option of Dumpling, not of backup-manager",
+            fix=f"put it after --, or give --dumpling-option=--{name}=...",
+        )
+    what = f"there is no option {error.option_name}"
+    dumplings = [f"--{flag.name}" for flag in COMMON_FLAGS]
+    if not error.possibilities and (near := get_close_matches(f"--{name}", dumplings, n=1)):
+        fix = f"is Dumpling's {near[0]} meant? Then put it after --; else {see}"
+        return UsageError(what, fix=fix)
+    return UsageError(what, fix=_meant(error.possibilities, see))
+
+
+def _meant(possibilities: Sequence[str] | None, see: str) -> str:
+    """Name the nearest; click has them in the order of likeness."""
+    return f"is {possibilities[0]} meant? Else {see}" if possibilities else see

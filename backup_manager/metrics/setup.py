@@ -1,0 +1,54 @@
+"""Metrics as the settings want them."""
+
+from backup_manager.database.source import Source
+from backup_manager.errors import UsageError
+from backup_manager.metrics.sinks import Pushgateway, Sink, TextFile
+from backup_manager.metrics.telling import Metrics
+from backup_manager.report import Report
+from backup_manager.settings import Setting, Settings
+
+
+def open_metrics(settings: Settings, report: Report) -> Metrics:
+    """Return what a run with these settings tells of itself. Raises UsageError."""
+    sinks: list[Sink] = []
+    labels = _labels(settings, report)
+    if path := settings["metrics_file"]:
+        sinks.append(TextFile(path, labels))
+    if url := settings["pushgateway"]:
+        auth = _auth(settings.resolved["pushgateway_auth_file"], report)
+        sinks.append(Pushgateway(url, labels, auth))
+    return Metrics(sinks, report)
+
+
+def _labels(settings: Settings, report: Report) -> dict[str, str]:
+    """Which backup it is: the same for each of its runs, so the schedule comes before the name."""
+    bucket, prefix = settings["bucket"] or "", settings["prefix"] or ""
+    labels = {
+        "source": Source(settings["host"], settings["port"], settings["user"], "").address,
+        "destination": f"s3://{bucket}/{prefix}".rstrip("/") if bucket else "",
+        "name": settings["schedule"] or settings["name"] or "",
+    }
+    # To Prometheus an empty label is none.
+    return {name: report.redact(value) for name, value in labels.items() if value}
+
+
+def _auth(file: Setting, report: Report) -> str:
+    if file.value is None:
+        return ""
+    fix = "write user:password into it, and nothing else"
+    try:
+        text = str(file.value.read_bytes().decode()).removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file.origin} is no UTF-8 text", fix=fix) from error
+    except OSError as error:
+        raise UsageError(
+            f"{file.origin} cannot be read",
+            why=error.strerror or str(error),
+            fix="check the mount and its permissions",
+        ) from error
+    report.redact.add(text)
+    user, colon, password = text.partition(":")
+    report.redact.add(password)
+    if not (user and colon and text.isprintable()):
+        raise UsageError(f"{file.origin} is not user:password", fix=fix)
+    return text
