@@ -440,7 +440,8 @@ def test_whatever_the_record_needs_is_there_once_the_dump_is_finished(
     monkeypatch.setattr(steps, "_warn_of_what_is_not_in_it", lambda *_: None)
     vars(job)["options"] = SimpleNamespace(snapshot=None)
     settled: list[bool] = []
-    beside = SimpleNamespace(uploader=SimpleNamespace(settle=lambda: settled.append(run.dumped)))
+    uploader = SimpleNamespace(settle=lambda: settled.append(run.dumped))
+    beside = SimpleNamespace(uploader=uploader, show=lambda _: None)
     end = SimpleNamespace(pinned=None, exact=True, no_position="")
     database = SimpleNamespace(is_tidb=False)
     steps.finish_dump(job, run, cast(Any, database), cast(Any, beside), cast(Any, end))
