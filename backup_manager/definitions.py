@@ -7,7 +7,13 @@ from typing import Any
 
 from backup_manager import values
 from backup_manager.report import LEVELS
-from backup_manager.store.encryption import kms_context, lock_mode, sse_algorithm
+from backup_manager.store.encryption import (
+    ALGORITHMS,
+    LOCK_MODES,
+    kms_context,
+    lock_mode,
+    sse_algorithm,
+)
 from backup_manager.store.providers import PROVIDERS
 
 
@@ -45,7 +51,8 @@ _DATABASE = (
     Definition(
         "password-file",
         "File that holds the account's password; one trailing newline is dropped. The variable "
-        "BACKUP_MANAGER_PASSWORD holds the password itself. No flag does.",
+        "BACKUP_MANAGER_PASSWORD holds the password itself, and "
+        "KMS_ENCRYPTED_BACKUP_MANAGER_PASSWORD what AWS KMS made of it. No flag does.",
         values.existing_file,
         metavar="FILE",
     ),
@@ -100,12 +107,14 @@ _STORE = (
         "Where the bucket's name goes: virtual (the host) or path. Without it: the provider's way.",
         values.addressing,
         metavar="STYLE",
+        choices=values.ADDRESSING,
     ),
     Definition(
         "sse",
         "Encryption at rest by the store: AES256, aws:kms or aws:kms:dsse.",
         sse_algorithm,
         metavar="ALGORITHM",
+        choices=ALGORITHMS,
     ),
     Definition("sse-kms-key-id", "Key of KMS, for --sse=aws:kms.", metavar="ID"),
     Definition(
@@ -125,6 +134,7 @@ _STORE = (
         "Object Lock of each object: GOVERNANCE or COMPLIANCE.",
         lock_mode,
         metavar="MODE",
+        choices=LOCK_MODES,
     ),
     Definition(
         "object-lock-retain",

@@ -20,6 +20,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 # An object's key has 1,024 bytes; our own part of it needs room too.
 _MAX_PREFIX_BYTES = 512
 _MAX_PATH = 4096
+ADDRESSING = ("virtual", "path")
 FILES, ARCHIVE = "files", "archive"
 FORMATS = (FILES, ARCHIVE)
 
@@ -105,7 +106,7 @@ def provider(text: str) -> str:
 
 
 def addressing(text: str) -> str:
-    if text not in {"virtual", "path"}:
+    if text not in ADDRESSING:
         raise ValueError(f"{text!r} is no style of addressing", "give virtual or path")
     return text
 

@@ -10,24 +10,24 @@ from backup_manager.errors import UsageError
 
 ALGORITHM = "AES256"
 CUSTOMER_KEY_BYTES = 32
-_ALGORITHMS = (ALGORITHM, "aws:kms", "aws:kms:dsse")
-_MODES = ("GOVERNANCE", "COMPLIANCE")
+ALGORITHMS = (ALGORITHM, "aws:kms", "aws:kms:dsse")
+LOCK_MODES = ("GOVERNANCE", "COMPLIANCE")
 # S3's limit is 2,048 characters of base64.
 _CONTEXT_BYTES = 1536
 
 
 def sse_algorithm(text: str) -> str:
-    if text not in _ALGORITHMS:
+    if text not in ALGORITHMS:
         raise ValueError(
-            f"{text!r} is no encryption of S3", f"give one of {', '.join(_ALGORITHMS)}"
+            f"{text!r} is no encryption of S3", f"give one of {', '.join(ALGORITHMS)}"
         )
     return text
 
 
 def lock_mode(text: str) -> str:
     mode = text.upper()
-    if mode not in _MODES:
-        raise ValueError(f"{text!r} is no mode of Object Lock", f"give {' or '.join(_MODES)}")
+    if mode not in LOCK_MODES:
+        raise ValueError(f"{text!r} is no mode of Object Lock", f"give {' or '.join(LOCK_MODES)}")
     return mode
 
 
