@@ -258,7 +258,7 @@ _METRICS = (
         "metrics-file",
         "File that tells node-exporter's textfile collector of the run, each 15 s and at its end; "
         "its name has to end in .prom.",
-        Path,
+        values.metrics_file,
         metavar="FILE",
     ),
     Definition(

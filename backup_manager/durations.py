@@ -35,11 +35,15 @@ def parse_duration(text: str) -> int:
     while position < len(rest):
         piece = _PIECE.match(rest, position)
         if not piece:
-            raise ValueError(f"{text!r} is no duration such as 72h, 10m0s or 1h30m")
+            raise ValueError(
+                f"{text!r} is no duration such as 72h, 10m0s or 1h30m (days are not known)"
+            )
         total += Decimal(piece[1]) * _UNITS[piece[2]]
         position = piece.end()
     if not rest or total > _MAX:
-        raise ValueError(f"{text!r} is no duration such as 72h, 10m0s or 1h30m")
+        raise ValueError(
+            f"{text!r} is no duration such as 72h, 10m0s or 1h30m (days are not known)"
+        )
     return sign * int(total)
 
 

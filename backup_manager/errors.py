@@ -141,7 +141,7 @@ class VolumeError(BackupError):
 
 
 class HeldError(BackupError):
-    """Another run holds this one's identity, or has published in its place."""
+    """Another run holds this backup, or has published in its place."""
 
     exit_code = ExitCode.HELD
     default_reason = Reason.HELD

@@ -105,6 +105,12 @@ def provider(text: str) -> str:
     return name
 
 
+def metrics_file(text: str) -> Path:
+    if not text.endswith(".prom"):
+        raise ValueError(f"{text!r} does not end in .prom", "node-exporter reads no other files")
+    return Path(text)
+
+
 def addressing(text: str) -> str:
     if text not in ADDRESSING:
         raise ValueError(f"{text!r} is no style of addressing", "give virtual or path")
@@ -122,7 +128,7 @@ def prefix(text: str) -> str:
     """Normalise: no slash at the ends, none doubled."""
     pieces = [piece for piece in text.split("/") if piece]
     if any(piece in {".", ".."} for piece in pieces):
-        raise ValueError(f"{text!r} has a part . or ..", "give the plain path of the prefix")
+        raise ValueError(f"{text!r} has a part '.' or '..'", "give the plain path of the prefix")
     joined = "/".join(pieces)
     if any(ord(character) < ord(" ") or character == "\x7f" for character in joined):
         raise ValueError(f"{text!r} has a control character", "give printable characters only")

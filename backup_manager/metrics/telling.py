@@ -179,7 +179,7 @@ class _Teller:
             why = why or type(error).__name__
             if not self._failure and not state.ended:
                 # No warning yet: that would stand in the backup's record.
-                self._report.caution(f"{self.sink.name} is not told of this run", why=why)
+                self._report.caution(f"{self.sink.name} could not be told of this run", why=why)
             self._failure = why
         else:
             if self._failure:

@@ -19,10 +19,8 @@ from backup_manager.store.identity import CONTAINER, KEY, ROLE, TOKEN_FILE, Iden
 # Also what botocore raises where an answer is no JSON, or has not the fields that it should have.
 LOOKUP_FAULTS = (*FAULTS, ValueError, LookupError, RuntimeError)
 
-_GIVE = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the Pod a role (by ServiceAccount or "
-    "by annotation)"
-)
+_SET_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_GIVE = f"{_SET_KEYS}, or give the Pod a role (by ServiceAccount or by annotation)"
 _REACH_STS = (
     "check that STS can be reached from this Pod, the region (AWS_REGION) and AWS_ENDPOINT_URL_STS"
 )
@@ -51,7 +49,7 @@ def nothing_found(what: str, identity: Identity, finding: metadata.Finding | Non
     return StoreError(
         what,
         why=f"no credentials were found; tried in this order: {tried}",
-        fix=finding.fix if finding and finding.fix else _GIVE,
+        fix=f"{_SET_KEYS}, or {finding.fix}" if finding and finding.fix else _GIVE,
     )
 
 

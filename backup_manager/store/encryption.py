@@ -18,9 +18,7 @@ _CONTEXT_BYTES = 1536
 
 def sse_algorithm(text: str) -> str:
     if text not in ALGORITHMS:
-        raise ValueError(
-            f"{text!r} is no encryption of S3", f"give one of {', '.join(ALGORITHMS)}"
-        )
+        raise ValueError(f"{text!r} is no encryption of S3", f"give one of {', '.join(ALGORITHMS)}")
     return text
 
 
@@ -51,7 +49,7 @@ def kms_context(text: str) -> str:
 def read_customer_key(path: Path) -> bytes:
     """Read an SSE-C key: 32 bytes, or the base64 of them. Raises UsageError."""
     fix = "write one with: head -c 32 /dev/urandom > FILE; and keep it: without it nothing is read"
-    what = f"the SSE-C key file {path}"
+    what = f"the file {path}"
     try:
         with path.open("rb") as file:
             data = file.read(1 << 10)
@@ -66,7 +64,7 @@ def read_customer_key(path: Path) -> bytes:
         key = b""
     if len(key) != CUSTOMER_KEY_BYTES:
         raise UsageError(
-            f"{what} is none",
+            f"{what} is no SSE-C key",
             why=f"it has {len(data)} bytes, which are neither a key's 32 nor the base64 of them",
             fix=fix,
         )

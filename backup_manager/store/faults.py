@@ -66,6 +66,8 @@ _FIXES = {
 }
 _FORBIDDEN = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+# What OpenSSL says of plain HTTP.
+_PLAIN = "wrong_version_number"
 _NO_S3 = "check that --endpoint is an S3 store, with no proxy that answers in its place"
 _OVERLOADED = "the store is overloaded or failing: run the same command again when it is well"
 # Multipart uploads are made by the right to put objects; the other calls have their own names.
@@ -136,7 +138,8 @@ def passing(error: BaseException) -> bool:
         return code_of(error) in _PASSING_CODES or status_of(error) in _PASSING_STATUS
     if isinstance(error, SSLError | PoolSSLError):
         # A certificate does not mend itself; a connection cut in the middle of TLS does.
-        return "certificate" not in str(error).lower()
+        text = str(error).lower()
+        return "certificate" not in text and _PLAIN not in text
     return isinstance(
         error,
         EndpointConnectionError
@@ -197,10 +200,17 @@ def explain(error: BaseException, doing: str, where: str, reason: Reason | None)
             fix="give the file with the CA's certificate by --s3-ca (or AWS_CA_BUNDLE)",
             reason=reason,
         )
+    if _PLAIN in str(error).lower():
+        return StoreError(
+            what,
+            why="this port does not speak https",
+            fix="give --endpoint with http://, or the port of https",
+            reason=reason,
+        )
     return StoreError(
         what,
         why=short_fault(error),
-        fix="check --endpoint, its port, the network, and that the store is up",
+        fix="check --endpoint (https or http?), its port, the network, and that the store is up",
         reason=reason,
     )
 

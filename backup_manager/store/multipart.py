@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backup_manager.errors import MismatchError, Reason
+from backup_manager.store.asked import explain_writing
 from backup_manager.store.client import Store
 from backup_manager.store.faults import (
+    FAULTS,
     code_of,
     needed,
     not_found,
@@ -42,11 +44,13 @@ class Multipart:
 
     def create(self, key: str) -> str:
         """Begin a multipart upload; return its id."""
-        answer = self._store.call(
-            f"begin a multipart upload of {key}",
-            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key),
-            Reason.UPLOAD,
-        )
+        try:
+            answer = self._store.attempt(
+                lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key)
+            )
+        except FAULTS as error:
+            doing = "begin a multipart upload"
+            raise explain_writing(error, doing, key, Reason.UPLOAD, self._store) from error
         return str(needed(answer, "UploadId", self._store.settings.url(key)))
 
     def complete(self, key: str, upload_id: str, etags: list[str]) -> str:

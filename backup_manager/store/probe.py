@@ -4,18 +4,18 @@ import hashlib
 from itertools import islice
 
 from backup_manager.bounded import bounded
-from backup_manager.errors import BackupError, Reason, StoreError
+from backup_manager.errors import Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
+from backup_manager.store.asked import explain_writing
 from backup_manager.store.client import Store
-from backup_manager.store.faults import FAULTS, AnswerError, explain, status_of
+from backup_manager.store.faults import FAULTS, AnswerError, code_of, explain
 from backup_manager.store.wire import Body
 
 GIVE_UP_SECONDS = 60.0
 _NAME = ".backup-manager-probe-"
 _MOST_LEFT = 20
 _BAD_REQUEST = 400
-_REFUSALS = {400, 403, 501}
 _TEXT = b"backup-manager was here to see whether it can write; this may be deleted.\n"
 
 
@@ -31,10 +31,10 @@ def prove(store: Store, *, run_id: str, stop: Stop, report: Report, seconds: flo
         bounded(stop, lambda: _list_and_write(store, key, left), seconds=seconds)
     except TimeoutError as error:
         if store.last_fault:
-            url = store.settings.url("")
-            raise explain(store.last_fault, "use it", url, Reason.STORE) from error
+            where = store.settings.place
+            raise explain(store.last_fault, "use it", where, Reason.STORE) from error
         raise StoreError(
-            f"{store.settings.url('')}: the store does not answer",
+            f"{store.settings.place}: the store does not answer",
             why=f"nothing within {seconds:.0f} s",
             fix="check --endpoint, its port and the network",
         ) from error
@@ -54,7 +54,7 @@ def _list_and_write(store: Store, key: str, left: list[str]) -> None:
     # Listing proves the bucket, the key and the clock, and that a backup can be verified later.
     probes = islice(store.objects(store.settings.key(_NAME)), _MOST_LEFT)
     left[:] = [item.key for item in probes if item.key != key]
-    url = store.settings.url(key)
+    _check_lock(store)
     wire = store.wire()
     try:
         try:
@@ -65,39 +65,27 @@ def _list_and_write(store: Store, key: str, left: list[str]) -> None:
             store.content_md5 = True
             store.attempt(lambda: wire.put(key, _body(store), locked=False))
     except FAULTS as error:
-        raise _with_what_was_asked(store, error, url) from error
+        raise explain_writing(error, "write there", key, Reason.STORE, store) from error
 
 
-def _with_what_was_asked(store: Store, error: BaseException, url: str) -> BackupError:
-    """Explain a refusal; it may be of what goes with an object, which stores seldom say.
+def _check_lock(store: Store) -> None:
+    """Raise StoreError where Object Lock is asked for and the bucket has none.
 
-    Ceph 16 answers InvalidArgument or InvalidRequest, and InvalidAccessKeyId to a key of KMS.
+    The probe itself is not locked: it could not be deleted.
     """
-    explained = explain(error, "write there", url, Reason.STORE)
-    asked = _asked_for(store)
-    if not asked or status_of(error) not in _REFUSALS:
-        return explained
-    fix = f"see whether this store has what was asked for: {', '.join(asked)}"
-    fix = f"{explained.fix}; or {fix}" if explained.fix else fix
-    return StoreError(explained.what, why=explained.why, fix=fix, reason=explained.reason)
-
-
-def _asked_for(store: Store) -> list[str]:
-    """Name what of the settings may be more than a store has."""
-    options, encryption = store.options, store.options.encryption
-    said = {
-        f"storage class {options.storage_class}": options.storage_class,
-        f"ACL {options.acl}": options.acl,
-        f"encryption {encryption.algorithm}": encryption.algorithm,
-        f"KMS key {encryption.kms_key_id}": encryption.kms_key_id,
-        "an SSE-C key": encryption.customer_key,
-        "Object Lock": options.retention,
-        "requester pays": options.requester_pays,
-        **{f"the header {name}": name for name, _ in options.headers},
-    }
-    asked = [text for text, given in said.items() if given]
-    plain = str(store.settings.endpoint or "").startswith("http://")
-    return [*asked, "all that without TLS"] if asked and plain else asked
+    if store.options.retention is None:
+        return
+    bucket = store.settings.bucket
+    try:
+        store.attempt(lambda: store.client.get_object_lock_configuration(Bucket=bucket))
+    except FAULTS as error:
+        # A key that may not ask may lock all the same.
+        if code_of(error) == "ObjectLockConfigurationNotFoundError":
+            raise StoreError(
+                f"{store.settings.place}: objects cannot be locked",
+                why="the bucket has no Object Lock",
+                fix="leave --object-lock-mode out, or take a bucket that was made with Object Lock",
+            ) from error
 
 
 def _body(store: Store) -> Body:

@@ -88,7 +88,7 @@ def _refused(word: str, name: str) -> UsageError:
     near = get_close_matches(name, {*_BY_NAME, *HARMLESS, *HARMLESS_SWITCHES}, n=1, cutoff=0.5)
     hint = f"is --{near[0]} meant? " if near else ""
     return UsageError(
-        f"{what} is none that backup-manager knows",
+        f"{what} is unknown to backup-manager",
         why="it would be ignored, and the backup not what was asked for",
-        fix=f"{hint}The README lists all that there are; leave it away otherwise",
+        fix=f"{hint}docs/providers.md lists all that are known; else leave it out",
     )

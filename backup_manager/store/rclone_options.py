@@ -169,7 +169,7 @@ OPTIONS = (
         "low-level-retries",
         "attempts",
         read.count,
-        "how often one request is tried at most; as long as --stall-timeout allows",
+        "tries of one request at most (as many as --stall-timeout allows)",
     ),
     Option("timeout", "store_timeout", _waiting, "as --store-timeout"),
     Option(

@@ -11,8 +11,9 @@ from tenacity import wait_random_exponential as full_jitter
 from backup_manager.errors import BackupError, DumpInvalidError, Reason
 from backup_manager.report import Report
 from backup_manager.signals import Stop
+from backup_manager.store.asked import explain_writing
 from backup_manager.store.client import Store
-from backup_manager.store.faults import FAULTS, code_of, explain, short_fault, throttled
+from backup_manager.store.faults import FAULTS, code_of, short_fault, throttled
 from backup_manager.store.retries import Judge
 from backup_manager.store.source import FileChangedError, SourceFile
 from backup_manager.store.throttle import Throttle
@@ -91,8 +92,7 @@ class Sender:
                 raise
             if code_of(error) == "NoSuchUpload":
                 raise UploadGoneError from error
-            url = self._store.settings.url(key)
-            raise explain(error, "write it", url, Reason.UPLOAD) from error
+            raise explain_writing(error, "write it", key, Reason.UPLOAD, self._store) from error
         with self._lock:
             self.bytes_sent += body.length
             self._sent_at = time.monotonic()

@@ -51,6 +51,7 @@ def test_kms_with_key_and_context(
     [
         ({"sse": "aws:kms", "sse_kms_key_id": "nobodys"}, "KMS key nobodys"),
         ({"storage_class": "NOWHERE"}, "storage class NOWHERE"),
+        ({"object_lock_mode": "GOVERNANCE", "object_lock_retain": "1h"}, "has no Object Lock"),
     ],
 )
 def test_what_the_store_has_not(
@@ -84,6 +85,19 @@ def test_a_key_of_ones_own(
     fetch_backup(client, bucket, result.directory, tmp_path / "fetched")
     assert base64.b64encode(key).decode() not in result.stderr + result.stdout
     assert [] == left_on(volume)
+
+
+def test_encryption_without_tls(double: Make) -> None:
+    """Ceph says InvalidRequest, and no more."""
+    result = double(_PLAN, table_filter=[], sse="AES256").run().expect(7)
+    assert "this endpoint is http" in result.message
+
+
+def test_https_to_a_port_of_http(double: Make, ceph: Ceph) -> None:
+    endpoint = ceph.http.replace("http:", "https:")
+    result = double(endpoint=endpoint, stall_timeout="10m").run().expect(7)
+    assert f"{endpoint}: cannot" in result.message
+    assert "give --endpoint with http://" in result.message
 
 
 def test_a_key_in_an_option_is_shown_nowhere(double: Make, ceph: Ceph) -> None:

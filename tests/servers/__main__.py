@@ -2,6 +2,7 @@
 
 import shlex
 import signal
+import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
@@ -38,6 +39,7 @@ def main() -> None:
         }
         for variable, value in facts.items():
             print(f"export {variable}={shlex.quote(str(value))}", flush=True)
+        print("ready: now source what was written, in another terminal", file=sys.stderr)
         while True:
             signal.pause()
 

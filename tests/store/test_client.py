@@ -156,7 +156,8 @@ def nothing_listens() -> str:
 def test_nobody_listens(keys: None) -> None:
     del keys
     error = listing(new_store(nothing_listens(), "bucket"))
-    assert "check --endpoint, its port, the network, and that the store is up" == error.fix
+    fix = "check --endpoint (https or http?), its port, the network, and that the store is up"
+    assert fix == error.fix
 
 
 def test_a_certificate_that_is_not_trusted(ceph: Ceph, bucket: str, keys: None) -> None:

@@ -216,8 +216,8 @@ def test_what_changes_nothing() -> None:
         ("--header-upload=A: b\nC: d", "printable"),
         ("--ca-cert=/nonexistent", "there is no file"),
         ("--s3-provider=Wasabi", "no provider"),
-        ("nonsense", "none that"),
-        ("-x", "none that"),
+        ("nonsense", "is unknown"),
+        ("-x", "is unknown"),
     ],
 )
 def test_what_is_refused(word: str, said: str) -> None:
