@@ -56,7 +56,11 @@ def cli() -> None:
 
 @cli.command("export", epilog=EPILOG, cls=GroupedCommand)
 @settings_options
-@click.option("--dry-run", is_flag=True, help="Show the settings and Dumpling's argv; ask neither database nor store.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show the settings and Dumpling's argv; ask neither database nor store.",
+)
 @click.argument(
     "dumpling_args", nargs=-1, type=click.UNPROCESSED, metavar="[-- DUMPLING OPTION...]"
 )

@@ -4,6 +4,8 @@ Imported only where a shell asks. click completes the value of ``--flag value``;
 ``--flag=value`` is here: bash hands over ``=`` as a word, zsh and fish want the whole word back.
 """
 
+import os
+
 from click.shell_completion import (
     BashComplete,
     CompletionItem,
@@ -45,6 +47,8 @@ class _Fish(_WholeWord, FishComplete):
 
 
 def prepare() -> None:
-    """Make click use these."""
+    """Make click use these; what a shell should have said, and has not, is nothing."""
+    for name, nothing in (("COMP_WORDS", ""), ("COMP_CWORD", "0")):
+        os.environ.setdefault(name, nothing)
     for shell in (_Bash, _Zsh, _Fish):
         add_completion_class(shell)

@@ -85,20 +85,23 @@ _STORE = (
         variable="S3_ENDPOINT",
         metavar="URL",
     ),
-    Definition("region", "Region of the bucket.", variable="AWS_REGION"),
+    Definition("region", "Region of the bucket.", values.region, variable="AWS_REGION"),
     Definition("bucket", "Bucket that the backup goes to. Required.", values.bucket),
     Definition("prefix", "Prefix in the bucket under which backups lie.", values.prefix),
     Definition(
         "storage-class",
         "Storage class of the objects.",
+        values.word,
         variable="AWS_STORAGE_CLASS",
         metavar="NAME",
     ),
-    Definition("acl", "Canned ACL of the objects.", variable="AWS_ACL", metavar="NAME"),
+    Definition(
+        "acl", "Canned ACL of the objects.", values.word, variable="AWS_ACL", metavar="NAME"
+    ),
     Definition(
         "s3-ca",
         "CA certificates (PEM) that the store's certificate is checked by.",
-        values.existing_file,
+        values.regular_file,
         metavar="FILE",
     ),
     Definition("s3-insecure", "Do not check the store's certificate at all.", switch=True),
@@ -116,7 +119,7 @@ _STORE = (
         metavar="ALGORITHM",
         choices=ALGORITHMS,
     ),
-    Definition("sse-kms-key-id", "Key of KMS, for --sse=aws:kms.", metavar="ID"),
+    Definition("sse-kms-key-id", "Key of KMS, for --sse=aws:kms.", values.word, metavar="ID"),
     Definition(
         "sse-kms-context",
         "Encryption context for KMS: a JSON object of strings.",
@@ -126,7 +129,7 @@ _STORE = (
     Definition(
         "sse-customer-key-file",
         "File with an SSE-C key: 32 bytes, or the base64 of them.",
-        values.existing_file,
+        values.regular_file,
         metavar="FILE",
     ),
     Definition(
@@ -139,7 +142,7 @@ _STORE = (
     Definition(
         "object-lock-retain",
         "How long Object Lock retains each object.",
-        values.seconds,
+        values.lock_seconds,
         metavar="DURATION",
     ),
     Definition("requester-pays", "Pay for the requests to another's bucket.", switch=True),
@@ -213,7 +216,7 @@ _RUN = (
     Definition(
         "store-timeout",
         "How long one request to the store may go without an answer or a byte moving.",
-        values.seconds,
+        values.wait_seconds,
         "60s",
         metavar="DURATION",
     ),
@@ -270,7 +273,7 @@ _METRICS = (
     Definition(
         "pushgateway-auth-file",
         "File that holds user:password for the Pushgateway.",
-        values.existing_file,
+        values.regular_file,
         metavar="FILE",
     ),
 )

@@ -20,6 +20,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 # An object's key has 1,024 bytes; our own part of it needs room too.
 _MAX_PREFIX_BYTES = 512
 _MAX_PATH = 4096
+_DAY, _LEAST_LOCK, _MOST_LOCK = 86400.0, 3600.0, 876000 * 3600.0
 ADDRESSING = ("virtual", "path")
 FILES, ARCHIVE = "files", "archive"
 FORMATS = (FILES, ARCHIVE)
@@ -55,6 +56,52 @@ def seconds(text: str) -> float:
     if nanoseconds <= 0:
         raise ValueError(f"{text!r} is not above zero", fix)
     return nanoseconds / 1e9
+
+
+def bounded_wait(text: str, found: float) -> float:
+    """Return the seconds; raise ValueError above a day: no request takes so long."""
+    if found > _DAY:
+        raise ValueError(f"{text!r} is longer than a day", "give 24h at most")
+    return found
+
+
+def wait_seconds(text: str) -> float:
+    """Read a duration of at most a day; return seconds."""
+    return bounded_wait(text, seconds(text))
+
+
+def bounded_lock(text: str, found: float) -> float:
+    """Return the seconds; raise ValueError for what no store can lock so long, or so short."""
+    if not _LEAST_LOCK <= found <= _MOST_LOCK:
+        raise ValueError(f"{text!r} is no time of Object Lock", "give 1h to 876000h (100 years)")
+    return found
+
+
+def lock_seconds(text: str) -> float:
+    """Read for how long objects are locked; return seconds."""
+    return bounded_lock(text, seconds(text))
+
+
+def word(text: str) -> str:
+    """Read what goes into a header as it is: printable ASCII without spaces."""
+    if not re.fullmatch("[!-~]{1,2048}", text):
+        raise ValueError(f"{text!r} is no plain word", "give printable ASCII without spaces")
+    return text
+
+
+def region(text: str) -> str:
+    # As botocore has it.
+    if not re.fullmatch("(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)", text):
+        raise ValueError(f"{text!r} is no region", "give a name such as eu-central-1")
+    return text
+
+
+def regular_file(text: str) -> Path:
+    """Read a path of a file that can be read again, and to its end."""
+    path = existing_file(text)
+    if not path.is_file():
+        raise ValueError(f"{text} is no regular file", "name one that is no pipe and no device")
+    return path
 
 
 def existing_file(text: str) -> Path:

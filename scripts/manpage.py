@@ -30,9 +30,9 @@ one JSON object that says how it ended, on failure too. Shortened to 4,096 bytes
 _OPERANDS = "[\\fIOPTION\\fR]... [\\-\\- \\fIDUMPLING OPTION\\fR...]"
 # Where no class of errors says it.
 _MEANINGS = {
-    ExitCode.COMPLETE: "The backup is complete: published.",
+    ExitCode.COMPLETE: "The backup is complete: published. Or a dry run: the reason is DryRun.",
     ExitCode.DEFECT: "A defect of this program; the log has the stack trace.",
-    ExitCode.KUBERNETES: "The Kubernetes API refuses.",
+    ExitCode.KUBERNETES: "The Kubernetes API refuses; nothing asks it yet.",
     ExitCode.INTERRUPTED: "Stopped by SIGINT: undone, or taken up by the next run.",
     ExitCode.TERMINATED: "Stopped by SIGTERM: undone, or taken up by the next run.",
 }

@@ -1,12 +1,15 @@
 """The README tells the truth about flags, exit codes and Dumpling's options."""
 
 import re
+import tomllib
 
+from backup_manager.database.privileges import SYSTEM_SCHEMAS
 from backup_manager.definitions import DEFINITIONS
 from backup_manager.dumpling.decisions import TABLE
-from backup_manager.errors import ExitCode, Reason
+from backup_manager.errors import BackupError, ExitCode, Reason
 from backup_manager.store.providers import PROVIDERS, Provider
-from backup_manager.store.rclone_options import OPTIONS
+from backup_manager.store.rclone import parse
+from backup_manager.store.rclone_options import HARMLESS, HARMLESS_SWITCHES, OPTIONS
 from tests.command import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,6 +42,17 @@ def test_every_exit_code_is_documented() -> None:
     cells = [row[0] for row in _rows("## What you see")]
     documented = {int(code) for cell in cells for code in re.findall(r"\d+", cell)}
     assert {int(code) for code in ExitCode} == documented
+
+
+def test_the_exit_codes_have_the_words_of_the_manual_page() -> None:
+    rows = {row[0]: row[1].replace("`", "") for row in _rows("## What you see")}
+    for kind in BackupError.__subclasses__():
+        if str(int(kind.exit_code)) in rows and kind.exit_code != ExitCode.DEFECT:
+            words = (kind.__doc__ or "").split("\n")[0].replace("`", "").rstrip(".")
+            assert rows[str(int(kind.exit_code))].lower() == words.lower()
+    page = (ROOT / "docs" / "backup-manager.1").read_text(encoding="utf-8").lower()
+    for code in (ExitCode.DEFECT, ExitCode.KUBERNETES):
+        assert f"\n{rows[str(int(code))]}.\n".lower() in page
 
 
 def test_every_decision_on_dumplings_options_is_documented() -> None:
@@ -100,5 +114,52 @@ def _flags(provider: Provider) -> tuple[bool, ...]:
 
 
 def test_every_option_of_rclone_is_documented() -> None:
-    rows = [(row[0].strip("`"), row[1]) for row in _rows("### rclone's options")]
+    rows = [(row[0].strip("`"), row[1]) for row in _rows("\n## rclone's options")]
     assert [(f"--{option.name}", option.meaning) for option in OPTIONS] == rows
+
+
+def test_every_option_of_rclone_that_changes_nothing_is_listed() -> None:
+    text = (ROOT / "docs" / "providers.md").read_text(encoding="utf-8")
+    switches, others = text.split("Accepted, without a value:")[1].split("Accepted, with a value:")
+    for names, listed in ((HARMLESS_SWITCHES, switches), (HARMLESS, others)):
+        assert sorted(names) == re.findall(r"`--([\w-]+)`", listed)
+    for short in re.findall(r"`(-\w)`", switches):
+        assert parse([short], lambda _: None).ignored
+    assert 5 == len(re.findall(r"`(-\w)`", switches))
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    listed = re.findall(r"\(docs/(\w+\.md)\)", README.split("## Documentation")[1])
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} <= set(listed)
+
+
+def test_every_link_within_the_documents_leads_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            if target.startswith("http"):
+                continue
+            name, _, anchor = target.partition("#")
+            file = page.parent / name if name else page
+            assert file.exists(), f"{page.name}: {target}"
+            if anchor:
+                heads = re.findall(r"(?m)^#+ (.+)$", file.read_text(encoding="utf-8"))
+                assert anchor in {_anchor(head) for head in heads}, f"{page.name}: {target}"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_query_for_the_volumes_size_is_the_programs_own() -> None:
+    (query,) = re.findall(r"(?s)```sql\n(SELECT SUM.*?);\n```", README)
+    source = (ROOT / "backup_manager" / "database" / "privileges.py").read_text(encoding="utf-8")
+    told, _, schemas = " ".join(query.split()).partition("(" + "'mysql'")
+    assert told.rstrip(" ") in " ".join(source.replace('"', " ").split())
+    assert set(SYSTEM_SCHEMAS) == set(re.findall(r"\w+", f"mysql {schemas}"))
+
+
+def test_the_configuration_of_tidb_lightning_is_toml() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"(?s)```toml\n(.*?)```", text)
+    assert {"mydumper", "tikv-importer", "tidb"} == set(tomllib.loads(block))

@@ -1,14 +1,17 @@
 """Every command of the documents is run, as far as there is something here to run it on.
 
-`docker` and `eksctl` are not to be had: their lines are held against the Dockerfile
+`docker` and `eksctl` are not available: their lines are held against the Dockerfile
 (test_image_docs) and against a list of subcommands. `aws` is played by boto3 against moto: service,
-operation and parameters must be true ones.
+operation and parameters must be true ones. What only the tool itself has (`aws s3`, `jq`) is run
+where it is installed. There is no cluster: `kubectl` has to understand its line, and then
+finds nobody.
 """
 
 import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +35,9 @@ VALUES = {
     "access_key": "AKIAEXAMPLE",
     "secret_key": "an-example",
     "account_id": "123456789012",
+    "backup": "s3://backups/demo1/backup-2026-11-22T10:00:00Z-1a2b3c4d",
     "bucket": "backups",
+    "ca_file": "ca.pem",
     "cluster": "demo",
     "endpoint": "http://rgw.example.com:7480",
     "file": "credentials",
@@ -85,6 +90,23 @@ def _filled(text: str) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda match: VALUES[match[1]], text)
 
 
+def _block(page: str, heading: str, language: str) -> str:
+    """The one block of a language below a heading."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"## {heading}")[1].split("\n## ")[0]
+    (found,) = re.findall(rf"(?s)```{language}\n(.*?)```", text)
+    return str(found)
+
+
+def _manifest(page: str, heading: str) -> str:
+    return _block(page, heading, "yaml")
+
+
+MANIFESTS = [
+    ("README.md", "In a Job", "readme-job.yaml"),
+    ("docs/operations.md", "On a schedule", "cronjob.yaml"),
+]
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A directory with the files that pages speak of, and this repository's beside."""
@@ -94,7 +116,12 @@ def place(tmp_path: Path) -> Path:
         content = text.split(f"`{name}`", 1)[1].split("```", 2)[1].partition("\n")[2]
         (tmp_path / name).write_text(_filled(content))
     (tmp_path / "credentials").write_text("[default]\n")
+    (tmp_path / "ca.pem").write_text("a certificate\n")
+    for page, heading, name in MANIFESTS:
+        (tmp_path / name).write_text(_manifest(page, heading))
+    (tmp_path / "lifecycle.json").write_text(_block("docs/operations.md", "On a schedule", "json"))
     (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/sse-c.key").write_bytes(bytes(32))
     for name in (".venv", "tests", "docs"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path
@@ -122,15 +149,33 @@ def _dry_run(line: str, place: Path) -> str:
 
     def made(match: re.Match[str]) -> str:
         path = place / Path(match[2]).name
-        path.touch()
+        path.write_bytes(bytes(32) if path.name == "sse-c.key" else b"")
         return f"{match[1]}={path}"
 
     line = re.sub(r"(--[\w-]+)=(/[\w./-]+)", made, line)
     return _run(f"{line} --dry-run --dumpling={DOUBLE}", place)
 
 
+def _unheard(line: str, place: Path) -> None:
+    """A line that asks the cluster: it is understood, and nobody is there."""
+    done = subprocess.run(
+        ["bash", "-c", line.replace("kubectl", "kubectl --server=http://127.0.0.1:1", 1)],
+        cwd=place,
+        env={"PATH": os.environ["PATH"], "HOME": str(place)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert 1 == done.returncode
+    assert re.search(r"connection refused|127\.0\.0\.1:1 was refused", done.stderr), done.stderr
+
+
 def _kubectl(line: str, place: Path) -> None:
     line = line.partition("|")[0].strip()
+    if re.search(r" (apply|logs|describe|delete) ", line):
+        _unheard(line, place)
+        return
     if " create " in line:
         line += " --dry-run=client -o yaml"
     if " annotate namespace " in line:
@@ -140,7 +185,7 @@ def _kubectl(line: str, place: Path) -> None:
         (place / "password.kms").write_text("AAAA")
     document = yaml.safe_load(_run(line, place))
     if document["kind"] != "Job":
-        assert document["kind"] in {"Secret", "ServiceAccount", "Namespace"}
+        assert document["kind"] in {"ConfigMap", "Secret", "ServiceAccount", "Namespace"}
         return
     (container,) = document["spec"]["template"]["spec"]["containers"]
     told = _dry_run(shlex.join(["backup-manager", *container["args"]]), place)
@@ -151,7 +196,7 @@ def _kubectl(line: str, place: Path) -> None:
 def _aws(line: str, place: Path, moto: Moto) -> None:
     words = shlex.split(_filled(line).partition(">")[0])[1:]
     service, operation, *options = words
-    client = moto.client(service)
+    client = moto.client(service.removesuffix("api"))
     method = operation.replace("-", "_")
     model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method])
     names = {xform_name(name, "-"): name for name in model.input_shape.members}
@@ -164,6 +209,8 @@ def _aws(line: str, place: Path, moto: Moto) -> None:
                 value = (place / text.partition("//")[2]).read_bytes()
                 value = value if text.startswith("fileb") else value.decode()
             shape = model.input_shape.members[names[name]]
+            if shape.type_name == "structure":
+                value = json.loads(value)
             given[names[name]] = int(value) if shape.type_name == "integer" else value
     urllib.request.urlopen(f"{moto.url}/moto-api/reset", data=b"").close()
     _prepare(moto, given)
@@ -182,6 +229,10 @@ def _prepare(moto: Moto, given: dict[str, Any]) -> None:
         moto.client("iam").create_role(RoleName="backup", AssumeRolePolicyDocument="{}")
     if "PolicyName" in given:
         json.loads(given["PolicyDocument"])
+    if "Bucket" in given:
+        s3 = moto.client("s3")
+        where = {"LocationConstraint": s3.meta.region_name}
+        s3.create_bucket(Bucket=given["Bucket"], CreateBucketConfiguration=where)
     if "KeyId" in given:
         kms = moto.client("kms")
         key = kms.create_key()["KeyMetadata"]["KeyId"]
@@ -210,6 +261,9 @@ _TRIALS: dict[str, Callable[..., Any] | None] = {
     "docker": None,  # test_image_docs
     "aws": None,
     "python": None,  # these three: the README's first trial, below
+    "cd": None,  # with those that follow: fetching a backup, in the same trial
+    "jq": None,
+    "zcat": None,
     ".": None,
     "$DATABASE_CLIENT": None,
 }
@@ -229,18 +283,89 @@ def test_a_command(command: Command, place: Path) -> None:
         trial(command.line, place)
 
 
-@pytest.mark.parametrize("line", [each.line for each in COMMANDS if each.program == "aws"])
+AWS = [each.line for each in COMMANDS if each.program == "aws"]
+
+
+@pytest.mark.parametrize("line", [line for line in AWS if " s3 " not in line])
 def test_a_command_of_aws(line: str, place: Path) -> None:
     (place / "password").write_text("a password")
     with Moto() as moto:
         _aws(line, place, moto)
 
 
+def _is_there(*programs: str) -> bool:
+    """Whether programs can be run: a version manager's stand-in may be there without them."""
+    return all(
+        shutil.which(program)
+        and 0 == subprocess.run([program, "--version"], capture_output=True, check=False).returncode
+        for program in programs
+    )
+
+
+def test_the_fetch_with_a_key_of_ones_own(place: Path) -> None:
+    """The CLI takes all its words: what fails is that nobody is there."""
+    if not _is_there("aws"):
+        pytest.skip("no aws")
+    (line,) = (line for line in AWS if "--sse-c-key" in line)
+    with pytest.raises(AssertionError, match="Could not connect to the endpoint"):
+        _run(
+            line,
+            place,
+            AWS_ACCESS_KEY_ID="x",
+            AWS_SECRET_ACCESS_KEY="x",
+            AWS_ENDPOINT_URL="https://127.0.0.1:1",
+            AWS_MAX_ATTEMPTS="1",
+        )
+
+
+@pytest.mark.parametrize(("page", "heading", "name"), MANIFESTS)
+def test_a_manifest_has_fields_that_kubernetes_knows(
+    page: str, heading: str, name: str, place: Path
+) -> None:
+    """kubectl drops what it does not know."""
+    for given in yaml.safe_load_all(_manifest(page, heading)):
+        if given["kind"] == "PersistentVolumeClaim":
+            continue
+        (place / name).write_text(yaml.safe_dump(given))
+        line = f"kubectl set serviceaccount --local -f {name} -o yaml default"
+        assert [] == _without(given, yaml.safe_load(_run(line, place)))
+        job = given["spec"].get("jobTemplate", given)
+        (container,) = job["spec"]["template"]["spec"]["containers"]
+        told = _dry_run(shlex.join(["backup-manager", *container["args"]]), place)
+        assert "demo1-tidb" in told
+
+
+def _without(given: Any, known: Any, path: str = "") -> list[str]:
+    """The paths of what was given and is not known."""
+    if isinstance(given, dict):
+        if not isinstance(known, dict):
+            return [path]
+        return [
+            lost
+            for key, value in given.items()
+            for lost in (
+                _without(value, known[key], f"{path}.{key}") if key in known else [f"{path}.{key}"]
+            )
+            if value not in ({}, None)
+        ]
+    if isinstance(given, list):
+        if not isinstance(known, list) or len(given) != len(known):
+            return [path]
+        return [
+            lost
+            for at, (one, other) in enumerate(zip(given, known, strict=True))
+            for lost in _without(one, other, f"{path}[{at}]")
+        ]
+    return [] if str(given) == str(known) else [path]
+
+
 def test_the_first_trial_of_the_readme(place: Path) -> None:
     """The servers in one terminal, the export in another, word for word."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"(?s)```shell\n(.*?)```", text.split("## Try it")[1].split("\n## ")[0])
-    start, export = blocks[1], blocks[2]
+    start, export, look = blocks[1], blocks[2], blocks[3]
+    python, aws = look.splitlines()
+    fetch = _block("docs/operations.md", "Getting it back", "shell")
     variables = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     servers = subprocess.Popen(
         ["bash", "-c", f"exec {start}"], cwd=place, env=variables, start_new_session=True
@@ -253,6 +378,18 @@ def test_the_first_trial_of_the_readme(place: Path) -> None:
             what="the servers tell where they are",
         )
         output = _run(export, place)
+        backup = json.loads(output.splitlines()[-1])["backup"]
+        record = f"{backup.removeprefix('s3://backups/')}/backup.json"
+        assert record in _run(f". ./servers.env; {python}", place).splitlines()
+        if _is_there("aws"):
+            assert f" {record}\n" in _run(f". ./servers.env; {aws}", place)
+        if _is_there("aws", "jq"):
+            with_it = '. ./servers.env; export AWS_ENDPOINT_URL="$S3_HTTP"\n'
+            assert "" == _run(with_it + fetch, place, backup=backup)
+            sql = next((place / "backup").glob("*.sql"))
+            sql.write_text("something else")
+            with pytest.raises(AssertionError, match=f"{sql.name}: FAILED"):
+                _run(fetch.partition("\n")[2], place)
     finally:
         os.killpg(servers.pid, signal.SIGTERM)
         servers.wait(60)

@@ -1,4 +1,4 @@
-"""docs/image.md and the README's Job hold against the Dockerfile, and against `restricted`."""
+"""docs/image.md holds against the Dockerfile, and the Jobs of the pages against `restricted`."""
 
 import re
 import shlex
@@ -12,7 +12,6 @@ from tests.command import ROOT
 
 PAGE = (ROOT / "docs" / "image.md").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 # The volumes that the level `restricted` admits:
 # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
 VOLUMES = {
@@ -82,15 +81,25 @@ def test_the_paths_of_the_page_are_those_of_the_image() -> None:
 
 
 def _pod(text: str) -> dict[str, Any]:
-    documents = list(yaml.safe_load_all(text))
-    (job,) = (document for document in documents if document["kind"] == "Job")
+    documents = {document["kind"]: document for document in yaml.safe_load_all(text)}
+    cron = documents.get("CronJob")
+    job = cron["spec"]["jobTemplate"] if cron else documents["Job"]
     pod: dict[str, Any] = job["spec"]["template"]["spec"]
     return pod
 
 
-def test_the_job_of_the_readme_is_admitted_by_restricted() -> None:
-    (text,) = re.findall(r"(?s)```yaml\n(.*?)```", README.split("## In a Job")[1].split("\n## ")[0])
-    pod = _pod(text)
+def _manifest(page: str, heading: str) -> str:
+    text = (ROOT / page).read_text(encoding="utf-8").split(heading)[1].split("\n## ")[0]
+    (found,) = re.findall(r"(?s)```yaml\n(.*?)```", text)
+    return str(found)
+
+
+PODS = [("README.md", "## In a Job"), ("docs/operations.md", "## On a schedule")]
+
+
+@pytest.mark.parametrize(("page", "heading"), PODS)
+def test_the_pods_of_the_pages_are_admitted_by_restricted(page: str, heading: str) -> None:
+    pod = _pod(_manifest(page, heading))
     assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(pod)
     context = pod["securityContext"]
     assert context["runAsNonRoot"] is True

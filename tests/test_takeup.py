@@ -22,11 +22,12 @@ from backup_manager.errors import (
     InterruptedBySignalError,
     VolumeError,
 )
-from backup_manager.export import steps
+from backup_manager.export import attention, steps
+from backup_manager.export.atrest import FACT, at_rest
+from backup_manager.export.found import Dead
 from backup_manager.export.job import Job
 from backup_manager.export.record import record_for
 from backup_manager.export.takeup import (
-    Dead,
     clear,
     earlier_runs,
     hold_identity,
@@ -35,6 +36,7 @@ from backup_manager.export.takeup import (
 )
 from backup_manager.metrics import Metrics
 from backup_manager.store.client import Store
+from backup_manager.store.settings import StoreOptions
 from backup_manager.volume.directory import FileState
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run, find, lock_path
@@ -62,6 +64,7 @@ def job(volume: Path) -> Job:
         report=new_report(),
         stop=Impatient(),
         store=None,
+        store_options=StoreOptions(),
         metrics=Metrics(),
         step=lambda *_, **__: None,
     )
@@ -75,9 +78,8 @@ def store(ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def begin(volume: Path, identity: str = IDENTITY, **facts: str) -> Run:
-    return Run.create(
-        volume, identity, key=lambda backup: f"p/{backup}", facts={"source_address": "x", **facts}
-    )
+    known = {"source_address": "x", FACT: at_rest(StoreOptions()), **facts}
+    return Run.create(volume, identity, key=lambda backup: f"p/{backup}", facts=known)
 
 
 def dumped(volume: Path, identity: str = IDENTITY, **facts: str) -> Run:
@@ -437,7 +439,7 @@ def test_whatever_the_record_needs_is_there_once_the_dump_is_finished(
     monkeypatch.setattr(run.journal, "remember", checked)
     said, content = SimpleNamespace(position="7"), SimpleNamespace()
     monkeypatch.setattr(steps, "conclude", lambda *_, **__: (said, content))
-    monkeypatch.setattr(steps, "_warn_of_what_is_not_in_it", lambda *_: None)
+    monkeypatch.setattr(steps, "warn_of_what_is_not_in_it", lambda *_: None)
     vars(job)["options"] = SimpleNamespace(snapshot=None)
     settled: list[bool] = []
     uploader = SimpleNamespace(settle=lambda: settled.append(run.dumped))
@@ -461,5 +463,5 @@ def test_a_database_that_goes_away_at_the_end_costs_no_dump(
     monkeypatch.setattr(privileges, "visible_schemas", lambda _: [])
     monkeypatch.setattr(visible, "objects", gone)
     vars(job)["options"] = SimpleNamespace(values={})
-    steps._warn_of_what_is_not_in_it(job, cast(Any, None), cast(Any, content))
+    attention.warn_of_what_is_not_in_it(job, cast(Any, None), cast(Any, content))
     assert [] == job.report.summary.warnings

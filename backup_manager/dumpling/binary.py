@@ -33,7 +33,7 @@ _VERSION_LINE = re.compile(r"(?im)^Release version:\s*(\S+)")
 # Names of variables that hold secrets, whatever their value.
 _SECRET_NAME = re.compile(
     r"(?i)password|passwd|secret|private_key|access_key|session_token|_auth(orization)?_token"
-    r"|_pwd$|^mysql_pwd$"
+    r"|_pwd$|^mysql_pwd$|^backup_manager_s3_option$"  # which may hold a key of SSE-C
 )
 # Kept even where a short secret happens to be part of the value ("root" in /root).
 _NEVER_SECRET = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH"})

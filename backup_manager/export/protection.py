@@ -10,8 +10,8 @@ from backup_manager.database.connection import Database
 from backup_manager.database.dead_leases import clear_dead
 from backup_manager.database.lease import Lease
 from backup_manager.errors import BackupError, DatabaseError, VolumeError
+from backup_manager.export.found import Found
 from backup_manager.export.job import Job
-from backup_manager.export.takeup import Found
 from backup_manager.volume.runs import Run
 
 

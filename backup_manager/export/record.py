@@ -13,6 +13,7 @@ from backup_manager.catalog.archive import sent_archive
 from backup_manager.catalog.formats import FORMAT, open_record, seal
 from backup_manager.catalog.layout import Layout, relative
 from backup_manager.definitions import DEFINITIONS
+from backup_manager.export.atrest import FACT, at_rest
 from backup_manager.export.job import Job
 from backup_manager.volume.runs import Run
 
@@ -32,6 +33,7 @@ def facts_of(job: Job, server_version: str) -> dict[str, str]:
         "source_address": job.source.address,
         "dumpling": json.dumps(dumpling),
         "command": command_of(job),
+        FACT: at_rest(job.store_options),
     }
 
 

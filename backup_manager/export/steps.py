@@ -11,17 +11,17 @@ from backup_manager.catalog.formats import read_record
 from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.publish import Publisher
 from backup_manager.catalog.undo import abort_strays, undo
-from backup_manager.database import privileges, snapshot, visible
+from backup_manager.database import privileges, snapshot
 from backup_manager.database.connection import Database
 from backup_manager.database.lease import Lease
 from backup_manager.database.waiting import wait_for_database
-from backup_manager.dumpling.content import Content
 from backup_manager.errors import (
     BackupError,
-    DatabaseError,
     InterruptedBySignalError,
     StoreError,
 )
+from backup_manager.export.atrest import differs, send_anew
+from backup_manager.export.attention import warn_of_room, warn_of_what_is_not_in_it
 from backup_manager.export.beside import Beside
 from backup_manager.export.conclude import conclude
 from backup_manager.export.dump import DumpEnd, run_dumpling
@@ -36,8 +36,6 @@ from backup_manager.store.retries import Patience
 from backup_manager.volume import directory
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
-
-_NAMED = 20  # schemas in one warning
 
 
 def check_volume(job: Job) -> None:
@@ -69,22 +67,13 @@ def connect(job: Job) -> Database:
         report=job.report,
     )
     privileges.warn_of_partial_select(database, job.report)
-    _warn_of_room(job, database)
+    warn_of_room(job, database)
     if not tidb:
         job.report.info(
             "this server is no TiDB: GC and the pinned snapshot have no meaning and are skipped",
             version=database.version,
         )
     return database
-
-
-def _warn_of_room(job: Job, database: Database) -> None:
-    expected, free = privileges.estimate_bytes(database), directory.free_bytes(job.volume)
-    if expected and expected > free:
-        job.report.warn(
-            f"the volume may be too small: about {size(expected)} of data in the database, "
-            f"{size(free)} free on {job.volume}"
-        )
 
 
 def reach_store(job: Job) -> Store:
@@ -123,6 +112,8 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
         "going on with a finished dump" if taken else "beginning a backup",
         backup=job.report.summary.backup,
     )
+    if taken and differs(job, taken):
+        send_anew(job, store, taken)
     try:
         yield run
     except BaseException:
@@ -203,7 +194,7 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
     )
     position = end.pinned or said.position or ""
     moment = snapshot.tso_time(position, datetime.now(UTC)) if tidb else None
-    _warn_of_what_is_not_in_it(job, database, content)
+    warn_of_what_is_not_in_it(job, database, content)
     # All in one: a run that is taken up must find everything that the record needs.
     run.journal.remember(
         snapshot=json.dumps({"tso": position, "time": timestamp(moment) if moment else None}),
@@ -212,27 +203,6 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
         dumped=timestamp(datetime.now(UTC)),
     )
     beside.uploader.settle()
-
-
-def _warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -> None:
-    try:
-        left_out = content.left_out(privileges.visible_schemas(database))
-        if left_out:
-            more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-            shown = ", ".join(left_out[:_NAMED])
-            job.report.warn(f"not in this backup, by the filter: {shown}{more}")
-        for kind, option in (("VIEW", "no-views"), ("SEQUENCE", "no-sequences")):
-            if job.options.values.get(option, "true") == "false" or not content.names_readable:
-                continue
-            objects = visible.objects(database, kind)
-            names = [name for schema, name in objects if schema in content.schemas]
-            if names:
-                job.report.warn(
-                    f"{len(names)} {kind.lower()}(s) are not in this backup, as Dumpling leaves "
-                    f"them out: --dumpling-option=--{option}=false dumps them"
-                )
-    except DatabaseError as error:
-        job.report.info("what the filter left out is not known", why=error.message)
 
 
 def send_rest(job: Job, run: Run, beside: Beside) -> None:

@@ -6,16 +6,16 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from backup_manager.catalog.archive import sent_archive
 from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.publish import holds
 from backup_manager.catalog.undo import undo
-from backup_manager.database.lease_document import Original
 from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import BackupError, HeldError, VolumeError
+from backup_manager.export.atrest import differs, warn_of_another_way
+from backup_manager.export.found import Dead, Found
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
@@ -30,49 +30,6 @@ _IDENTITY = re.compile("[0-9a-f]{16}")
 _CLEAR_SECONDS = 15.0
 _CLOCK_SECONDS = 300.0
 _SIGNED_SECONDS = 1200.0
-
-
-@dataclass
-class Dead:
-    """A run that nobody holds; ``run`` is None where its journal is damaged."""
-
-    place: Place
-    run: Run | None
-
-
-@dataclass
-class Found:
-    """The runs of earlier attempts that nobody holds.
-
-    ``taken`` is the one that this command goes on with; the others are dead.
-    """
-
-    taken: Run | None = None
-    dead: list[Dead] = field(default_factory=list)
-    locks: list[IdentityLock] = field(default_factory=list)
-
-    @property
-    def lease_ids(self) -> set[str]:
-        """The ids of the leases on the GC life time that these runs may have left."""
-        taken = {self.taken.short_id} if self.taken else set()
-        return taken | {dead.place.short_id for dead in self.dead}
-
-    def gc_original(self, source: str) -> Original | None:
-        """Return what the newest of these runs on ``source`` knows of the row before all leases."""
-        for run in (self.taken, *(dead.run for dead in self.dead)):
-            if run and run.fact("source_address") == source and run.journal.fact("gc_original"):
-                if run.journal.fact("gc_returned"):
-                    return None
-                return Original(**run.load("gc_original"))
-        return None
-
-    def close(self) -> None:
-        """Let go of the dead ones, which others may want to take up."""
-        for dead in self.dead:
-            if dead.run:
-                dead.run.close()
-        while self.locks:
-            self.locks.pop().release()
 
 
 @contextmanager
@@ -168,7 +125,14 @@ def _usable(job: Job, run: Run) -> bool:
     """Tell whether this command goes on with a run: a finished dump that is not too old."""
     # Less than nothing: the clock was ahead then, and how old it is cannot be told.
     young = -_CLOCK_SECONDS < run.snapshot_age_seconds < job.settings["resume_max_age"]
-    return young and not job.settings["no_resume"] and _publishable(run)
+    # A record that was encrypted otherwise could not be read back.
+    readable = run.record is None or not differs(job, run)
+    return young and readable and not job.settings["no_resume"] and _publishable(run)
+
+
+def _kept(job: Job, run: Run) -> bool:
+    young = run.snapshot_age_seconds < job.settings["retain_unpublished"]
+    return bool(young) and _publishable(run)
 
 
 def _publishable(run: Run) -> bool:
@@ -204,7 +168,7 @@ def make_room(job: Job, dead: list[Dead]) -> None:
 
 def _make_room(job: Job, dead: Dead) -> None:
     place, run = dead.place, dead.run
-    if run and _young(job, run) and _publishable(run):
+    if run and _kept(job, run):
         return
     end_leftover(place.dump)
     # A run without a file was killed before it had sent anything.
@@ -244,6 +208,9 @@ def _clear(job: Job, store: Store, dead: Dead) -> None:
             "is in the store belongs to the run on the other one"
         )
     else:
+        if run.record is not None and differs(job, run):
+            warn_of_another_way(job, run)
+            return
         location = StoreSettings(**run.load("store"))
         theirs = store if location == job.store else store.elsewhere(location)
         theirs = theirs.patient(Patience(_CLEAR_SECONDS))
@@ -283,15 +250,11 @@ def published(store: Store, run: Run) -> bool:
         raise
 
 
-def _young(job: Job, run: Run) -> bool:
-    return bool(run.snapshot_age_seconds < job.settings["retain_unpublished"])
-
-
 def _keep(job: Job, run: Run) -> bool:
     if run.record is not None and _record_may_come(run.record):
         job.report.debug("kept, as its record may be on its way yet", backup=run.place.backup)
         return True
-    if not _young(job, run) or not _publishable(run):
+    if not _kept(job, run):
         return False
     job.report.warn(
         f"the finished dump {run.place.backup} was never published and stays on the volume for "

@@ -100,7 +100,11 @@ class BigFile:
         self.source.check()
         # Once it is complete the store no longer tells its parts: all must be on record by then.
         journal.commit()
-        return self._completed or multipart.complete(self.key, self.upload_id, self._etags)
+        if self._completed:
+            # It may have been killed before it could lock what it had made.
+            multipart.retain(self.key)
+            return self._completed
+        return multipart.complete(self.key, self.upload_id, self._etags)
 
     @property
     def sha256(self) -> str:

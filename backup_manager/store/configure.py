@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import os
+from pathlib import Path
 from typing import Any
 
 from backup_manager import values
@@ -10,6 +12,7 @@ from backup_manager.errors import UsageError
 from backup_manager.report import Report
 from backup_manager.settings import Settings
 from backup_manager.store import rclone
+from backup_manager.store.bandwidth import Timetable
 from backup_manager.store.encryption import read_customer_key
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.settings import (
@@ -22,6 +25,7 @@ from backup_manager.store.settings import (
     StoreSettings,
 )
 
+_LEAST_RATE = 128 << 10
 _VARIABLES = {definition.name: definition.variable for definition in DEFINITIONS}
 
 
@@ -48,7 +52,8 @@ class _Chosen:
 
     def origin(self, name: str) -> str:
         """Where the value comes from, for messages."""
-        return self._given.names.get(name, self._settings.resolved[name].origin)
+        given = self._given.names.get(name)
+        return given or self._settings.resolved[name].origin
 
     def option(self, name: str, default: Any = None) -> Any:
         """Return what only an option of rclone sets."""
@@ -67,6 +72,13 @@ def configure(settings: Settings, report: Report) -> tuple[StoreSettings, StoreO
             f"provider {place.provider} has no ACLs",
             fix=f"leave {chosen.origin('acl')} away",
         )
+    if chosen.option("accelerate") and place.endpoint:
+        raise UsageError(
+            f"an endpoint and {chosen.origin('accelerate')} contradict each other",
+            why="acceleration has addresses of its own",
+            fix="give one of them",
+        )
+    _check_trust()
     if chosen["s3_insecure"]:
         _warn_of_no_check(chosen, report)
     options = StoreOptions(
@@ -90,6 +102,15 @@ def configure(settings: Settings, report: Report) -> tuple[StoreSettings, StoreO
         pace=_pace(chosen),
     )
     return place, options
+
+
+def _check_trust() -> None:
+    """Raise UsageError where AWS_CA_BUNDLE names no file: each call would fail of it."""
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    if bundle and not Path(bundle).exists():
+        raise UsageError(
+            "AWS_CA_BUNDLE is wrong", why=f"there is no file {bundle}", fix="check the mount"
+        )
 
 
 def _warn_of_no_check(chosen: _Chosen, report: Report) -> None:
@@ -210,6 +231,11 @@ def _retention(chosen: _Chosen) -> Retention | None:
 def _pace(chosen: _Chosen) -> Pace:
     transfers, concurrency = chosen.option("transfers"), chosen.option("concurrency")
     most = max(REQUESTS_AT_ONCE, transfers or 0, concurrency or 0)
+    bandwidth: Timetable | None = chosen.option("bandwidth")
+    rates = [rate for _, rate in bandwidth.slots if rate] if bandwidth else []
+    if rates:
+        # Each is to move at least a block a second: stores end what is silent for long.
+        most = max(1, min(most, int(min(rates) // _LEAST_RATE)))
     given = {
         "requests_at_once": chosen.option("connections", most),
         "files_at_once": transfers or most,
@@ -217,6 +243,6 @@ def _pace(chosen: _Chosen) -> Pace:
         "part_bytes": chosen.option("part_bytes"),
         "max_parts": chosen.option("max_parts"),
         "multipart_from_bytes": chosen.option("multipart_from"),
-        "bandwidth": chosen.option("bandwidth"),
+        "bandwidth": bandwidth,
     }
     return Pace(**{name: value for name, value in given.items() if value is not None})

@@ -40,7 +40,10 @@ def kms_context(text: str) -> str:
         isinstance(value, str) for value in context.values()
     ):
         raise ValueError("the KMS context is no object of strings", fix)
-    data = canonical(context)
+    try:
+        data = canonical(context)
+    except UnicodeEncodeError:
+        raise ValueError("the KMS context is no UTF-8", fix) from None
     if len(data) > _CONTEXT_BYTES:
         raise ValueError("the KMS context is longer than S3 takes", "shorten it to 1,536 bytes")
     return data.decode()
@@ -56,7 +59,8 @@ def read_customer_key(path: Path) -> bytes:
     except OSError as error:
         why = error.strerror or str(error)
         raise UsageError(f"{what} cannot be read", why=why, fix="check the mount") from error
-    if len(data) == CUSTOMER_KEY_BYTES:
+    typed = data.endswith(b"\n") and data.strip().isalnum()
+    if len(data) == CUSTOMER_KEY_BYTES and not typed:
         return data
     try:
         key = base64.b64decode(data.strip(), validate=True)

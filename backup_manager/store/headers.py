@@ -77,7 +77,9 @@ def _of_new_objects(options: StoreOptions) -> dict[str, str]:
         f"{_SSE}-aws-kms-key-id": encryption.kms_key_id,
         f"{_SSE}-context": base64.b64encode(context.encode()).decode() if context else None,
     }
-    return {name: value for name, value in given.items() if value} | dict(options.headers)
+    return {name: value for name, value in given.items() if value} | {
+        name.lower(): value for name, value in options.headers
+    }
 
 
 def _customer_key(key: bytes | None) -> dict[str, str]:

@@ -19,6 +19,7 @@ from botocore.utils import METADATA_BASE_URL, METADATA_BASE_URL_IPv6, resolve_im
 from backup_manager.errors import UsageError
 
 KEY, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+_SESSION = "AWS_SESSION_TOKEN"
 TOKEN_FILE, ROLE = "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"
 CONTAINER = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 CONTAINER_TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 - a variable's name
@@ -164,7 +165,7 @@ class Identity:
                 f"{given[0]} is given without {other}",
                 fix="give both; or neither, for a profile or a role",
             )
-        for name in given:
+        for name in filter(self.environ.get, (KEY, SECRET, _SESSION)):
             if self.environ[name].split() != [self.environ[name]]:
                 raise UsageError(
                     f"{name} has white space in it",

@@ -85,10 +85,10 @@ class Multipart:
         if self._store.provider.etag != "md5":
             # Of some it is another one than the answer says (rclone's server: the whole file's).
             etag = self._store.call(f"look at {key}", lambda: self._etag(key), Reason.UPLOAD)
-        self._retain(key)
+        self.retain(key)
         return etag
 
-    def _retain(self, key: str) -> None:
+    def retain(self, key: str) -> None:
         """See to Object Lock: Ceph 16 drops what CreateMultipartUpload was told of it (seen)."""
         retention = self._store.options.retention
         if retention is None:

@@ -59,12 +59,13 @@ def _split(waiting: list[str]) -> tuple[str, str]:
     word = waiting.pop(0)
     if short := re.fullmatch("-([vqPcI])\\1*", word):
         return _SHORT[short[1]], "true"
-    name, equals, text = word.removeprefix("--").partition("=")
-    if not equals and " " in name:
-        name, equals, text = name.partition(" ")
-    name = name.replace("_", "-")
-    if not word.startswith("--") or not _is_known(name):
-        raise _refused(word, name)
+    begin = re.match("-*[A-Za-z0-9_-]*", word)
+    shown = begin[0] if begin else ""
+    name = shown.removeprefix("--").replace("_", "-")
+    # What follows is not repeated where it is refused: it may be a secret.
+    equals, text = word[len(shown) : len(shown) + 1], word[len(shown) + 1 :]
+    if not word.startswith("--") or equals.strip() not in {"", "="} or not _is_known(name):
+        raise _refused(shown, name)
     switch = name in HARMLESS_SWITCHES or (name in _BY_NAME and _BY_NAME[name].switch)
     if equals:
         return name, text.strip()
@@ -79,8 +80,8 @@ def _is_known(name: str) -> bool:
     return name in _BY_NAME or name in HARMLESS or name in HARMLESS_SWITCHES
 
 
-def _refused(word: str, name: str) -> UsageError:
-    what = f"--s3-option={word.partition('=')[0].partition(' ')[0]}"
+def _refused(shown: str, name: str) -> UsageError:
+    what = f"--s3-option={shown}"
     if name in _SECRETS:
         return UsageError(
             f"{what} is refused", why="a secret in an option would be seen", fix=_SECRETS[name]

@@ -77,7 +77,7 @@ def _waiting(text: str) -> float:
     found = read.seconds(text)
     if found <= 0:
         raise ValueError(f"{text!r} would wait without a bound", "give a time above zero")
-    return found
+    return values.bounded_wait(text, found)
 
 
 def _until(text: str) -> float:
@@ -85,11 +85,14 @@ def _until(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return _waiting(text)
-    left = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+        return values.bounded_lock(text, read.seconds(text))
+    try:
+        left = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    except OverflowError:
+        left = -1.0
     if left <= 0:
         raise ValueError(f"{text!r} is over", "give a moment to come, such as 2030-01-31T00:00:00Z")
-    return left
+    return values.bounded_lock(text, left)
 
 
 def _path_style(text: str) -> str:
@@ -175,7 +178,7 @@ OPTIONS = (
     Option(
         "contimeout", "connect_seconds", _waiting, "how long a connection may take to be made (10s)"
     ),
-    Option("ca-cert", "s3_ca", values.existing_file, "as --s3-ca"),
+    Option("ca-cert", "s3_ca", values.regular_file, "as --s3-ca"),
     Option("no-check-certificate", "s3_insecure", read.boolean, "as --s3-insecure", switch=True),
     Option(
         "header-upload",

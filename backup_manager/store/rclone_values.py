@@ -45,6 +45,11 @@ def size(text: str) -> int:
     return int(count)
 
 
+def _exact(text: str) -> float:
+    """Read a size, of which a part of a byte is left too."""
+    return size(text) or (0.5 if any(digit in "123456789" for digit in text) else 0.0)
+
+
 def seconds(text: str) -> float:
     """Read a time; return seconds. Go's durations, or one number with ms to y; seconds without."""
     match = _AGE.fullmatch(text.strip())
@@ -85,10 +90,10 @@ def _rate(text: str) -> float | None:
     rates = []
     for one in (sending, receiving or sending):
         try:
-            rates.append(None if one.lower() == _OFF else size(one))
+            rates.append(None if one.lower() == _OFF else _exact(one))
         except ValueError as error:
             raise ValueError(str(error.args[0]), _BANDWIDTH_FIX) from error
-    return rates[0] or None
+    return max(1.0, rates[0]) if rates[0] else None
 
 
 def boolean(text: str) -> bool:

@@ -161,6 +161,7 @@ def test_children_get_our_environment_less_secrets() -> None:
         "AWS_ACCESS_KEY_ID": "5",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN": "6",
         "MYSQL_PWD": "7",
+        "BACKUP_MANAGER_S3_OPTION": "--s3-sse-customer-key=8",
         "ANY": "hunter2-canary",
         "DSN": "db?p=hunter2-canary&x",
         "HTTPS_PROXY": "http://me:pass@proxy:1",

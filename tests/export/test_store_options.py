@@ -273,6 +273,14 @@ def test_a_limit_of_bandwidth_is_no_stall(double: Make, proxy: S3Proxy) -> None:
         ({"provider": "cloudflare", "acl": "private"}, "no ACLs"),
         ({"provider": "backblaze", "endpoint": None, "region": None}, "--region"),
         ({"s3_option": ["--s3-sse-customer-key=" + "k" * 32]}, "https"),
+        ({"s3_option": ["--s3-use-accelerate-endpoint"]}, "contradict"),
+        ({"s3_option": ["--timeout=300y"]}, "longer than a day"),
+        ({"storage_class": "STANDARD\nX: y"}, "no plain word"),
+        ({"acl": "é"}, "no plain word"),
+        ({"region": "a/../b"}, "no region"),
+        ({"object_lock_mode": "GOVERNANCE", "object_lock_retain": "1ns"}, "1h to 876000h"),
+        ({"environment": {"AWS_CA_BUNDLE": "/nonexistent"}}, "there is no file"),
+        ({"environment": {"AWS_SESSION_TOKEN": "a\nb"}}, "white space"),
     ],
 )
 def test_settings_that_cannot_be(double: Make, settings: dict[str, Any], said: str) -> None:
@@ -280,7 +288,15 @@ def test_settings_that_cannot_be(double: Make, settings: dict[str, Any], said: s
     assert said in result.message
 
 
-@pytest.mark.parametrize("content", [b"", b"k" * 31, b"k" * 33, base64.b64encode(b"k" * 31)])
+def test_a_key_file_that_is_a_pipe(double: Make, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "key")
+    result = double(sse_customer_key_file=tmp_path / "key").run().expect(2)
+    assert "no regular file" in result.message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"k" * 31, b"k" * 31 + b"\n", b"k" * 33, base64.b64encode(b"k" * 31)]
+)
 def test_an_sse_c_key_of_the_wrong_length(double: Make, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
     result = double(sse_customer_key_file=tmp_path / "key").run().expect(2)

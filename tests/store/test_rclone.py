@@ -165,6 +165,9 @@ def test_the_newest_slot_holds(slots: list[tuple[int, int]]) -> None:
             {"headers": (("X-Amz-Meta-Who", "me"), ("Cache-Control", "no-store"))},
         ),
         (["--s3-object-lock-retain-until-date=30d"], {"object_lock_retain": 30 * 86400.0}),
+        ([f"--s3-sse-customer-key-base64 {KEY}"], {"customer_key": b"k" * 32}),
+        (["--header-upload X-A: b=c"], {"headers": (("X-A", "b=c"),)}),
+        (["--bwlimit=0.5B"], {"bandwidth": Timetable(((0, 1.0),))}),
         (["", "  "], {}),
     ],
 )
@@ -210,6 +213,8 @@ def test_what_changes_nothing() -> None:
         ("--s3-sse-customer-algorithm=ROT13", "AES256"),
         ("--s3-server-side-encryption=rot13", "aws:kms"),
         ("--s3-secret-access-key=canary", "AWS_SECRET_ACCESS_KEY"),
+        ("--s3-object-lock-retain-until-date=0001-01-01T00:00:00+14:00", "is over"),
+        ("--s3-object-lock-retain-until-date=9999999y", "100 years"),
         ("--header-upload=Host: evil", "set by backup-manager"),
         ("--header-upload=x-amz-server-side-encryption: AES256", "set by backup-manager"),
         ("--header-upload=nothing", "Name: value"),
@@ -225,6 +230,13 @@ def test_what_is_refused(word: str, said: str) -> None:
         read(word)
     assert said in str(caught.value)
     assert f"--s3-option={word.partition('=')[0]}" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("between", [":", "\t", ",", "é"])
+def test_a_secret_behind_a_slip_is_not_shown(between: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(f"--s3-sse-customer-key{between}canary")
     assert "canary" not in str(caught.value)
 
 
