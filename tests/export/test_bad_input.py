@@ -51,7 +51,7 @@ def test_a_wrong_setting(
     exit_code: int,
     words: list[str],
 ) -> None:
-    result = make(**settings).run().expect(exit_code)
+    result = make(**settings).refused().expect(exit_code)
 
     for word in words:
         assert word in result.message

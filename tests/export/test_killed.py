@@ -13,15 +13,15 @@ from tests.torture.shapes import SCHEMA, SHAPES, prepare
 
 # By shape and kind of point, how many of each, spread over a whole run.
 _SHARES = {
-    ("real", "store-before"): 2,
-    ("real", "store-after"): 2,
+    ("real", "store-before"): 1,
+    ("real", "store-after"): 1,
     ("real", "database-before"): 2,
-    ("real", "database-after"): 2,
-    ("real", "file-after"): 3,
-    ("parts", "store-before"): 2,
+    ("real", "database-after"): 1,
+    ("real", "file-after"): 2,
+    ("parts", "store-before"): 1,
     ("parts", "store-after"): 2,
     ("parts", "file-after"): 2,
-    ("late", "store-before"): 2,
+    ("late", "store-before"): 1,
     ("late", "store-after"): 1,
 }
 _POINTS = [
