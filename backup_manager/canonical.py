@@ -35,3 +35,12 @@ decode: Callable[[str], Any] = json.JSONDecoder(
 def timestamp(moment: datetime) -> str:
     """Print a moment in whole seconds of UTC, with Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_timestamp(text: str) -> datetime | None:
+    """Read a moment as `timestamp` prints it, and in no other way; None where it is none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment if moment.tzinfo and timestamp(moment) == text else None
+    except (ValueError, OverflowError):
+        return None

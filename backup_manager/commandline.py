@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from backup_manager.definitions import DEFINITIONS, GROUPS, Definition
+from backup_manager.definitions import GROUPS, Definition, definitions_of
 from backup_manager.errors import UsageError
 
 _COLUMN = 30  # the widest flag that its description stands beside
@@ -16,7 +16,7 @@ _PATHS = {"FILE": "file", "DIR": "dir"}
 
 
 class GroupedCommand(click.Command):
-    """A command whose help tells of its flags under the headings of GROUPS."""
+    """A command whose help tells of its settings under the headings that GROUPS has for it."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         told = {
@@ -26,7 +26,7 @@ class GroupedCommand(click.Command):
         }
         sections = [
             (title, [told.pop(one.name) for one in group if one.name in told])
-            for title, group in GROUPS.items()
+            for title, group in GROUPS[str(self.name)].items()
         ]
         sections.append(("Other", list(told.values())))
         records = [record for _, section in sections for record in section]
@@ -37,11 +37,15 @@ class GroupedCommand(click.Command):
                     formatter.write_dl([(flag.ljust(width), text) for flag, text in section])
 
 
-def settings_options(function: Any) -> Any:
-    """Give a command every setting as a flag."""
-    for definition in reversed(DEFINITIONS):
-        function = _option(definition)(function)
-    return function
+def settings_options(command: str) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command each of its settings as a flag."""
+
+    def decorate(function: Any) -> Any:
+        for definition in reversed(definitions_of(command)):
+            function = _option(definition)(function)
+        return function
+
+    return decorate
 
 
 def _option(definition: Definition) -> Callable[[Any], Any]:
@@ -88,9 +92,6 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
 
 
 def _no_such_option(error: click.NoSuchOption, see: str) -> UsageError:
-    # Imported here: it is needed for a slip only.
-    from backup_manager.dumpling.binary import COMMON_FLAGS  # noqa: PLC0415 - see above
-
     name = error.option_name.lstrip("-")
     if name == "password":
         return UsageError(
@@ -98,23 +99,39 @@ def _no_such_option(error: click.NoSuchOption, see: str) -> UsageError:
             why="everyone who may list processes would see it",
             fix="use --password-file or the variable BACKUP_MANAGER_PASSWORD",
         )
-    if isinstance(error.ctx and error.ctx.command, click.Group):
-        if name in {definition.flag for definition in DEFINITIONS}:
-            return UsageError(
-                f"--{name} is a flag of the command export",
-                fix=f"put it behind the command: backup-manager export --{name}",
-            )
-    elif name in {flag.name for flag in COMMON_FLAGS}:
+    command = error.ctx and error.ctx.command
+    if isinstance(command, click.Group) and (owner := _first_with(name)):
+        return UsageError(
+            f"--{name} is a flag of the command {owner}",
+            fix=f"put it behind the command: backup-manager {owner} --{name}",
+        )
+    if command and "Dump" in GROUPS.get(str(command.name), ()):
+        return _no_option_of_export(name, error, see)
+    return UsageError(
+        f"there is no option {error.option_name}", fix=_meant(error.possibilities, see)
+    )
+
+
+def _no_option_of_export(name: str, error: click.NoSuchOption, see: str) -> UsageError:
+    # Imported here: it is needed for a slip only.
+    from backup_manager.dumpling.binary import COMMON_FLAGS  # noqa: PLC0415 - see above
+
+    dumplings = [f"--{flag.name}" for flag in COMMON_FLAGS]
+    if f"--{name}" in dumplings:
         return UsageError(
             f"--{name} is an option of Dumpling, not of backup-manager",
             fix=f"put it after --, or give --dumpling-option=--{name}=...",
         )
-    what = f"there is no option {error.option_name}"
-    dumplings = [f"--{flag.name}" for flag in COMMON_FLAGS]
+    fix = _meant(error.possibilities, see)
     if not error.possibilities and (near := get_close_matches(f"--{name}", dumplings, n=1)):
         fix = f"is Dumpling's {near[0]} meant? Then put it after --; else {see}"
-        return UsageError(what, fix=fix)
-    return UsageError(what, fix=_meant(error.possibilities, see))
+    return UsageError(f"there is no option {error.option_name}", fix=fix)
+
+
+def _first_with(flag: str) -> str | None:
+    """Return the first command that has a setting of this name."""
+    commands = (name for name in GROUPS if flag in {one.flag for one in definitions_of(name)})
+    return next(commands, None)
 
 
 def _meant(possibilities: Sequence[str] | None, see: str) -> str:

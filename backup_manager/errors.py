@@ -50,6 +50,7 @@ class Reason(StrEnum):
     UPLOAD = "BackupDataToRemoteFailed"
     STORE = "StoreUnusable"
     MISMATCH = "VerificationFailed"
+    CLEAN = "CleanBackupDataFailed"
     VOLUME = "VolumeUnusable"
     VOLUME_FULL = "VolumeFull"
     HELD = "HeldByAnotherRun"

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from backup_manager.report import Report
 
 LINE_SECONDS = 30.0
-_NOT_LOGGED = {"complete", "moved_bytes", "under_way"}
+_NOT_LOGGED = {"complete", "moved_bytes", "under_way", "verb"}
+UPLOAD = "upload"
 # Over how long a rate is taken: at least so many seconds, and so many changes.
 _RATE_SECONDS = 30.0
 _RATE_CHANGES = 8
@@ -25,7 +26,8 @@ class Figures:
     grows whenever it begins a table (dumpling/export/dump.go, dumpTableData), so it is no total.
     ``known_bytes`` are those of all files that were offered for sending; ``complete`` says that no
     more will come. ``sent_bytes`` the store has confirmed; ``moved_bytes`` is all that ever left,
-    also in vain, and ``under_way`` what of it is on its way, as far as that is known.
+    also in vain, and ``under_way`` what of it is on its way, as far as that is known. ``verb``:
+    what is done with the files, if they are not uploaded.
     """
 
     rows: int = 0
@@ -38,6 +40,7 @@ class Figures:
     complete: bool = False
     moved_bytes: int = 0
     under_way: int = 0
+    verb: str = UPLOAD
 
     @property
     def files_known(self) -> int:
@@ -141,8 +144,19 @@ class Lines:
         self._report.info("progress", phase=phase, **self._facts(figures))
 
     def _facts(self, figures: Figures) -> dict[str, Any]:
-        facts = {name: value for name, value in vars(figures).items() if name not in _NOT_LOGGED}
-        facts["bytes_per_second_sent"] = round(self._moved.per_second)
+        rate = round(self._moved.per_second)
+        if figures.verb == UPLOAD:
+            shown = {
+                name: value for name, value in vars(figures).items() if name not in _NOT_LOGGED
+            }
+            facts = {**shown, "bytes_per_second_sent": rate}
+        else:
+            facts = {
+                "files": figures.files_sent,
+                "files_waiting": figures.files_waiting,
+                "bytes": figures.sent_bytes,
+                "bytes_per_second": rate,
+            }
         left = seconds_left(figures, self._moved)
         return facts if left is None else facts | {"seconds_left": round(left)}
 

@@ -8,8 +8,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO, cast
@@ -94,6 +94,11 @@ class Report:
         self._quiet = False
         self._error: BackupError | None = None
         self.figures: Figures | None = None  # the last that were shown
+        # Whether stdout ends with the summary: for all but a command whose lines are its result.
+        self.sums_up = True
+        # Whether a table closes it on a terminal: not where those lines say how it ended.
+        self.closes = True
+        self._overheard: list[str] | None = None
         self._started = time.monotonic()
         self._lock = threading.Lock()
         self._finished = False
@@ -152,8 +157,21 @@ class Report:
     def info(self, event: str, **facts: Any) -> None:
         self._log.info(event, **facts)
 
+    @contextmanager
+    def overheard(self) -> Iterator[list[str]]:
+        """Collect warnings and cautions in place of logging and keeping them."""
+        said: list[str] = []
+        self._overheard = said
+        try:
+            yield said
+        finally:
+            self._overheard = None
+
     def caution(self, event: str, **facts: Any) -> None:
         """Log at the level of warnings what is no warning about the backup."""
+        if self._overheard is not None:
+            self._overheard.append(event)
+            return
         self._log.warning(event, **facts)
 
     def step(self, event: str, **facts: Any) -> None:
@@ -166,6 +184,9 @@ class Report:
     def warn(self, message: str) -> None:
         """Log a warning and keep it for the summary, once."""
         message = str(printable(self.redact(message)))
+        if self._overheard is not None:
+            self._overheard.append(message)
+            return
         with self._lock:
             if message in self.summary.warnings:
                 return
@@ -175,6 +196,10 @@ class Report:
     def defect(self, error: BaseException) -> None:
         """Log an error of this program's own, with its stack trace."""
         self._log.error("this is a defect of backup-manager", exc_info=error)
+
+    def print(self, line: str) -> bool:
+        """Write a line of the command's result to stdout; return False once nobody reads it."""
+        return _write_stdout(self.redact(line))
 
     def succeed(self, message: str, reason: Reason = Reason.COMPLETE) -> None:
         self.summary.status = "complete"
@@ -211,13 +236,14 @@ class Report:
         # Again: a secret may have been learnt after the warning.
         facts["warnings"] = self.redact.deep(self.summary.warnings)
         self._close(facts)
-        _write_stdout(encode(facts))
+        if self.sums_up:
+            _write_stdout(encode(facts))
         _write_termination_log(facts)
         return self.summary.exit_code
 
     def _close(self, facts: dict[str, Any]) -> None:
         """Say on stderr how it ended: a table on a terminal, else a line where it failed."""
-        if self.terminal and not self._quiet:
+        if self.terminal and self.closes and not self._quiet:
             if facts["reason"] != Reason.DRY_RUN:
                 from backup_manager.terminal import closing  # noqa: PLC0415 - it imports rich
 
@@ -235,18 +261,27 @@ class Report:
         return (error.what, error.why, error.fix) if error else (self.summary.message, "", "")
 
 
-def _write_stdout(line: str) -> None:
+def _write_stdout(line: str) -> bool:
     if sys.stdout is None:
-        return  # it was closed from the beginning; the exit code still tells
+        return False  # it was closed from the beginning; the exit code still tells
     try:
         try:
             sys.stdout.write(line + "\n")
         except UnicodeEncodeError:  # the locale is not UTF-8
-            sys.stdout.write(json.dumps(json.loads(line), separators=(",", ":")) + "\n")
+            sys.stdout.write(_ascii(line) + "\n")
         sys.stdout.flush()
     except OSError:
         # Nobody reads any more. Python must not flush again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return False
+    return True
+
+
+def _ascii(line: str) -> str:
+    try:
+        return json.dumps(json.loads(line), separators=(",", ":"))
+    except ValueError:
+        return line.encode("ascii", "backslashreplace").decode()
 
 
 def _write_termination_log(facts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Every setting of ``export``, with where its value came from.
+"""Every setting of a command, with where its value came from.
 
 The order: the flag, then BACKUP_MANAGER_<FLAG>, then TiDB Operator's variable, then the default.
 An empty variable is an unset one.
@@ -7,13 +7,14 @@ An empty variable is an unset one.
 import base64
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from backup_manager import values
-from backup_manager.definitions import DEFINITIONS, Definition
+from backup_manager.definitions import GROUPS, Definition, definitions_of
 from backup_manager.errors import BackupError, DatabaseError, UsageError
 
 # Kubernetes sets BACKUP_MANAGER_PORT=tcp://10.0.0.1:80 and its kin in every Pod beside a Service
@@ -38,18 +39,35 @@ class Setting:
 class Settings:
     """The settings of one run, resolved; ``settings["port"]`` is the parsed value."""
 
-    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-        """Resolve all of DEFINITIONS.
+    def __init__(
+        self,
+        flags: Mapping[str, Any],
+        environ: Mapping[str, str],
+        command: str = "export",
+        *,
+        wrong: dict[str, BackupError] | None = None,
+    ) -> None:
+        """Resolve all settings of the command.
 
         ``flags`` holds what the command line gave (None or () where nothing). Raises UsageError,
         naming the origin of what is wrong; DatabaseError for an encrypted password that is none.
+        ``wrong`` takes them instead, by the setting's name; such a setting then has its default.
         """
-        self.resolved: dict[str, Setting] = {
-            definition.name: _resolve(definition, flags.get(definition.name), environ)
-            for definition in DEFINITIONS
-        }
-        self.password, self.password_origin = _password(self.resolved["password_file"], environ)
+        self.resolved: dict[str, Setting] = {}
+        for definition in definitions_of(command):
+            name = definition.name
+            with _noted(name, wrong):
+                self.resolved[name] = _resolve(definition, flags.get(name), environ)
+            if name not in self.resolved:
+                self.resolved[name] = _resolve(definition, None, {})
+        self.password, self.password_origin = "", "default"
         self.encrypted_password: bytes | None = None
+        if "password_file" in self.resolved:
+            with _noted("password_file", wrong):
+                self._find_password(environ)
+
+    def _find_password(self, environ: Mapping[str, str]) -> None:
+        self.password, self.password_origin = _password(self.resolved["password_file"], environ)
         encrypted = environ.get(ENCRYPTED_PASSWORD_VARIABLE)
         if encrypted and not self.password:
             self.encrypted_password = _ciphertext(encrypted)
@@ -59,9 +77,20 @@ class Settings:
         return self.resolved[name].value
 
 
+@contextmanager
+def _noted(name: str, wrong: dict[str, BackupError] | None) -> Iterator[None]:
+    try:
+        yield
+    except BackupError as error:
+        if wrong is None:
+            raise
+        wrong[name] = error
+
+
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return a line for each BACKUP_MANAGER_* variable that looks like a setting misspelt."""
-    known = {definition.own_variable for definition in DEFINITIONS} | {PASSWORD_VARIABLE}
+    everything = [one for command in GROUPS for one in definitions_of(command)]
+    known = {definition.own_variable for definition in everything} | {PASSWORD_VARIABLE}
     lines = []
     for name in sorted(environ):
         if name.startswith("BACKUP_MANAGER_") and name not in known and environ[name]:

@@ -130,7 +130,7 @@ class Bar:
                 plain=plain,
             )
         yield _row(
-            "upload",
+            figures.verb,
             (figures.sent_bytes, figures.known_bytes),
             [
                 of_size(figures.sent_bytes, figures.known_bytes),

@@ -6,12 +6,12 @@ Each function raises ValueError(why, what to do) where the text is wrong.
 import os
 import re
 import stat
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from backup_manager.durations import parse_duration
-from backup_manager.report import LEVELS
 from backup_manager.store.providers import PROVIDERS
 
 _MAX_PORT = 65535
@@ -56,6 +56,38 @@ def seconds(text: str) -> float:
     if nanoseconds <= 0:
         raise ValueError(f"{text!r} is not above zero", fix)
     return nanoseconds / 1e9
+
+
+def reserved_seconds(text: str) -> float:
+    """Read how long something is kept: a Go duration of a second to 100 years; return seconds."""
+    fix = "give a duration such as 72h or 1h30m, from 1s to 876000h (days are written in hours)"
+    try:
+        found = parse_duration(text) / 1e9
+    except ValueError as error:
+        raise ValueError(str(error), fix) from None
+    if not 1 <= found <= _MOST_LOCK:
+        raise ValueError(f"{text!r} is no time to keep something", fix)
+    return found
+
+
+def backups_kept(text: str) -> int:
+    """Read how many backups are kept; 0 is no limit, as in TiDB Operator's BackupSchedule."""
+    if not re.fullmatch("[0-9]{1,6}", text):
+        raise ValueError(f"{text!r} is no number of backups", "give 1 to 999999; 0 is no limit")
+    return int(text)
+
+
+def one_of(words: Collection[str], kind: str) -> Callable[[str], str]:
+    """Return a reader of these very words; ``kind`` is what a wrong one is said not to be."""
+
+    *others, last = words
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{text!r} is no {kind}", f"give {', '.join(others)} or {last}")
+        return text
+
+    return read
 
 
 def bounded_wait(text: str, found: float) -> float:
@@ -128,18 +160,6 @@ def _is_path(text: str) -> bool:
     return True
 
 
-def log_level(text: str) -> str:
-    if text not in LEVELS:
-        raise ValueError(f"{text!r} is no level", f"give one of {', '.join(LEVELS)}")
-    return text
-
-
-def backup_format(text: str) -> str:
-    if text not in FORMATS:
-        raise ValueError(f"{text!r} is no format", f"give one of {', '.join(FORMATS)}")
-    return text
-
-
 def provider(text: str) -> str:
     name = text.lower()
     if name not in PROVIDERS:
@@ -156,12 +176,6 @@ def metrics_file(text: str) -> Path:
     if not text.endswith(".prom"):
         raise ValueError(f"{text!r} does not end in .prom", "node-exporter reads no other files")
     return Path(text)
-
-
-def addressing(text: str) -> str:
-    if text not in ADDRESSING:
-        raise ValueError(f"{text!r} is no style of addressing", "give virtual or path")
-    return text
 
 
 def bucket(text: str) -> str:

@@ -1,14 +1,20 @@
-"""`python -m bench [paced|memory|upload ...] [--quick]`."""
+"""`python -m bench [paced|memory|upload|download|life ...] [--quick]`."""
 
 import argparse
 import sys
 
-from bench import memory, paced, upload
+from bench import download, life, memory, paced, upload
 from bench.cost import BenchError
 from bench.table import load_average, machine
 from tests.servers import ServerError
 
-_ALL = {"paced": paced.run, "memory": memory.run, "upload": upload.run}
+_ALL = {
+    "paced": paced.run,
+    "memory": memory.run,
+    "upload": upload.run,
+    "download": download.run,
+    "life": life.run,
+}
 
 
 def main() -> int:
@@ -18,7 +24,7 @@ def main() -> int:
         epilog="The exit code is 1 where a bound is broken (not with --quick) or a run failed.",
     )
     parser.add_argument(
-        "which", nargs="*", metavar="BENCHMARK", help="paced, memory, upload; default: all"
+        "which", nargs="*", metavar="BENCHMARK", help=f"{', '.join(_ALL)}; default: all"
     )
     parser.add_argument("--quick", action="store_true", help="only see that it works: tiny loads")
     given = parser.parse_args()

@@ -16,8 +16,9 @@ _S5CMD, _S5CMD_VERSION = "github.com/peak/s5cmd/v2", "v2.3.0"
 _BUILD_SECONDS = 600
 
 
-def rclone(ground: Ground, directory: Path) -> Cost:
-    remote = {
+def rclone_environment(ground: Ground) -> dict[str, str]:
+    """Return what makes rclone know the store as ``ceph:``."""
+    return {
         "RCLONE_CONFIG": os.devnull,
         "RCLONE_CONFIG_CEPH_TYPE": "s3",
         "RCLONE_CONFIG_CEPH_PROVIDER": "Ceph",
@@ -25,8 +26,12 @@ def rclone(ground: Ground, directory: Path) -> Cost:
         "RCLONE_CONFIG_CEPH_ENDPOINT": ground.ceph.http,
         "RCLONE_CONFIG_CEPH_NO_CHECK_BUCKET": "true",
     }
+
+
+def rclone(ground: Ground, directory: Path) -> Cost:
     target = f"ceph:{BUCKET}/{ground.new_name()}"
-    return ground.run([program("rclone"), "copy", "--transfers=16", str(directory), target], remote)
+    argv = [program("rclone"), "copy", "--transfers=16", str(directory), target]
+    return ground.run(argv, rclone_environment(ground))
 
 
 def s5cmd_with(binary: Path) -> Peer:

@@ -12,8 +12,9 @@ from pathlib import Path
 import click
 
 from backup_manager import __version__
-from backup_manager.cli import EPILOG, cli
+from backup_manager.cli import cli
 from backup_manager.commandline import help_of
+from backup_manager.commands.export import EPILOG
 from backup_manager.definitions import GROUPS, Definition
 from backup_manager.errors import BackupError, ExitCode
 from backup_manager.settings import PASSWORD_VARIABLE
@@ -27,7 +28,7 @@ Logs go to stderr: JSON lines, or text and a live display on a terminal. The las
 one JSON object that says how it ended, on failure too. Shortened to 4,096 bytes it goes to
 /dev/termination-log too, where there is one.
 """
-_OPERANDS = "[\\fIOPTION\\fR]... [\\-\\- \\fIDUMPLING OPTION\\fR...]"
+_OPTIONS = "[\\fIOPTION\\fR]..."
 # Where no class of errors says it.
 _MEANINGS = {
     ExitCode.COMPLETE: "The backup is complete: published. Or a dry run: the reason is DryRun.",
@@ -67,13 +68,30 @@ def _flag(definition: Definition) -> Iterator[str]:
     yield from _item(f"\\fB\\-\\-{escaped(definition.flag)}\\fR{value}", help_of(definition))
 
 
+def _operands(command: click.Command) -> str:
+    metavars = [
+        parameter.make_metavar(click.Context(command))
+        for parameter in command.params
+        if isinstance(parameter, click.Argument)
+    ]
+    return " ".join([_OPTIONS, *(f"\\fI{escaped(metavar)}\\fR" for metavar in metavars)])
+
+
 def _options(command: click.Command) -> Iterator[str]:
-    known = set()
-    for title, group in GROUPS.items():
-        yield f'.SS "{title}"'
-        for definition in group:
-            known.add(definition.name)
-            yield from _flag(definition)
+    groups = GROUPS[str(command.name)]
+    known = {definition.name for group in groups.values() for definition in group}
+    same = [
+        title
+        for title, group in groups.items()
+        if command.name != "export" and group is GROUPS["export"].get(title)
+    ]
+    if same:
+        yield f".PP\nOf {', '.join(same)} it has the options of export."
+    for title, group in groups.items():
+        if title not in same:
+            yield f'.SS "{title}"'
+            for definition in group:
+                yield from _flag(definition)
     yield '.SS "Other"'
     for parameter in command.get_params(click.Context(command)):
         if isinstance(parameter, click.Option) and parameter.name not in known:
@@ -116,13 +134,16 @@ def page() -> str:
         ".SH NAME",
         "backup\\-manager \\- full logical backups of a TiDB cluster to S3\\-compatible storage",
         ".SH SYNOPSIS",
-        *(f".B backup\\-manager {name}\n{_OPERANDS}\n.br" for name in sorted(cli.commands)),
+        *(
+            f".B backup\\-manager {name}\n{_operands(command)}\n.br"
+            for name, command in cli.commands.items()
+        ),
         ".B backup\\-manager \\-\\-version\n.br",
         ".B backup\\-manager\n[\\fICOMMAND\\fR] \\fB\\-\\-help\\fR",
         ".SH DESCRIPTION",
         escaped(_DESCRIPTION.rstrip()).replace("\n\n", "\n.PP\n"),
     ]
-    for name, command in sorted(cli.commands.items()):
+    for name, command in cli.commands.items():
         lines += [f'.SH "OPTIONS OF {name.upper()}"']
         said = escaped(inspect.cleandoc(command.help or "")).replace("\n\n", "\n.PP\n")
         lines += [said, *_options(command)]

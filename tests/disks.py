@@ -12,10 +12,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
+
+from tests.scoped import Scoped
 
 from .servers import missing
 from .servers.process import program
@@ -77,7 +77,7 @@ def fill(where: Path) -> Path:
     return ballast
 
 
-class Ext4:
+class Ext4(Scoped):
     """An ext4 in a file, mounted at ``where`` by a loop device; ``image`` is what the device has.
 
     Nothing is written to it before it is synced (but under pressure): ``commit`` is ten minutes,
@@ -98,16 +98,10 @@ class Ext4:
         extended = "lazy_itable_init=0,lazy_journal_init=0"
         _run("mke2fs", "-q", "-F", "-t", "ext4", "-E", extended, image)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self.mount()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         _unmount(self.where)
 
     def mount(self) -> None:

@@ -230,6 +230,10 @@ def unescaped(name: str) -> str:
     return re.sub("%([0-9A-F]{2})", lambda match: chr(int(match[1], 16)), name)
 
 
+# Strict, so that a value that does not fit is an error, and no other value.
+_SETTINGS = b"SET FOREIGN_KEY_CHECKS=0, SQL_MODE='STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO';\n"
+
+
 def load(server: Database, directory: Path, *, clients: int = 4) -> None:
     """Load a dump with the server's own client: schemas, then data by several at once, then views.
 
@@ -254,7 +258,7 @@ def _feed(server: Database, files: Iterable[DumpFile]) -> None:
         at = None
         try:
             with client.stdin as pipe:
-                pipe.write(b"SET FOREIGN_KEY_CHECKS=0, SQL_MODE='NO_AUTO_VALUE_ON_ZERO';\n")
+                pipe.write(_SETTINGS)
                 for file in files:
                     at = file.path.name
                     # Each file names its own character set; the database's name is in UTF-8.

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import quote, quote_plus
+
+from tests.scoped import Scoped
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client  # annotations: not installed where tests only run
@@ -118,7 +119,7 @@ class Result:
                 assert_no_secret(self.secrets, str(path), path.read_bytes())
 
 
-class Running:
+class Running(Scoped):
     """A run under way; leaving its `with` block kills what still runs."""
 
     def __init__(
@@ -275,15 +276,7 @@ class Running:
             data = TERMINATION_LOG.read_bytes()
             assert_no_secret(self._secrets, str(TERMINATION_LOG), data)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         if not self.ended:
             self._killed = True
             with contextlib.suppress(ProcessLookupError):

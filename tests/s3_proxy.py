@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
+
+from tests.scoped import Scoped
 
 DATA_OPERATIONS = {"PutObject", "UploadPart"}
 
@@ -91,7 +92,7 @@ class Trouble:
     released: threading.Event = field(default_factory=threading.Event)
 
 
-class S3Proxy:
+class S3Proxy(Scoped):
     """Forwards to ``target`` (http://host:port); ``url`` is its own address."""
 
     def __init__(self, target: str, *, host: str = "127.0.0.1") -> None:
@@ -112,16 +113,10 @@ class S3Proxy:
         """Who reads requests and writes answers."""
         return Handler
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         for trouble in self._troubles:
             trouble.released.set()
         self._server.shutdown()

@@ -19,8 +19,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.scoped import Scoped
 
 from .emulator import Emulator
 
@@ -28,8 +29,8 @@ Frame = tuple[float, list[Any]]
 _DEADLINE_SECONDS = 90
 
 
-class Terminal:
-    """`shared`: stdout is the terminal too; else `stdout` holds what came there.
+class Terminal(Scoped):
+    """`shared`: stdout is the terminal too; else `stdout` holds what came there. `typed`: stdin is.
 
     `frames` are the screens that a person saw: the time since the start, and the lines' cells.
     """
@@ -42,6 +43,7 @@ class Terminal:
         columns: int = 100,
         lines: int = 40,
         shared: bool = False,
+        typed: bool = False,
         cwd: Path | None = None,
     ) -> None:
         self.screen = Emulator(columns, lines)
@@ -58,7 +60,7 @@ class Terminal:
             argv,
             env=dict(environment),
             cwd=cwd,
-            stdin=subprocess.DEVNULL,
+            stdin=theirs if typed else subprocess.DEVNULL,
             stdout=theirs if shared else subprocess.PIPE,
             stderr=theirs,
             process_group=0,
@@ -113,6 +115,10 @@ class Terminal:
     def wait_for(self, text: str) -> str:
         return self.wait_until(lambda shown: text in shown)
 
+    def type(self, text: str) -> None:
+        """Type it as at a keyboard; \x04 is the end of the input."""
+        os.write(self._ours, text.encode())
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -138,15 +144,7 @@ class Terminal:
                 lines["".join(character for character, _ in row)] = None
         return list(lines)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

@@ -36,12 +36,13 @@ def said(
 # Help --------------------------------------------------------------------------------------
 
 
-def test_help_stands_in_groups_and_has_every_flag() -> None:
-    done = said("export", "--help")
+@pytest.mark.parametrize("command", GROUPS)
+def test_help_stands_in_groups_and_has_every_flag(command: str) -> None:
+    done = said(command, "--help")
     assert (0, "") == (done.returncode, done.stderr)
     headings = re.findall(r"(?m)^(\w+):$", done.stdout)
-    assert [*GROUPS, "Other"] == [each for each in headings if each != "Examples"]
-    for title, group in GROUPS.items():
+    assert [*GROUPS[command], "Other"] == [each for each in headings if each != "Examples"]
+    for title, group in GROUPS[command].items():
         section = done.stdout.split(f"\n{title}:\n")[1].split("\n\n")[0]
         assert [each.flag for each in group] == re.findall(r"(?m)^  --([\w-]+)", section)
     assert "Examples:" in done.stdout

@@ -3,8 +3,11 @@
 import re
 import tomllib
 
+from backup_manager.cli import cli
 from backup_manager.database.privileges import SYSTEM_SCHEMAS
 from backup_manager.definitions import DEFINITIONS
+from backup_manager.definitions.run import LOG
+from backup_manager.definitions.store import STORE
 from backup_manager.dumpling.decisions import TABLE
 from backup_manager.errors import BackupError, ExitCode, Reason
 from backup_manager.store.providers import PROVIDERS, Provider
@@ -36,6 +39,30 @@ def test_every_flag_is_documented_with_its_default_and_variable() -> None:
             assert definition.variable in row[1]
         if definition.default:
             assert definition.default in row[2]
+
+
+def test_every_flag_of_the_other_commands_is_documented() -> None:
+    rows = _rows("## Settings of the other commands", SETTINGS)
+    documented = {
+        (command, flag)
+        for row in rows
+        for command in re.findall(r"`(\w+)`", row[1])
+        for flag in re.findall(r"`(--[a-z-]+)`", row[0])
+    }
+    shared = {f"--{definition.flag}" for definition in (*STORE, *LOG)} | {"--help"}
+    everything = shared | {f"--{definition.flag}" for definition in DEFINITIONS}
+    expected = {
+        (name, flag)
+        for name, command in cli.commands.items()
+        for parameter in command.params
+        for flag in parameter.opts
+        if flag.startswith("--") and flag not in (everything if name == "doctor" else shared)
+    }
+    assert expected - {("export", flag) for flag in everything | {"--dry-run"}} == documented
+    said = SETTINGS.split("## Settings of the other commands")[1].split("|")[0]
+    assert {f"--{definition.flag}" for definition in (*STORE, *LOG)} == set(
+        re.findall("`(--[a-z0-9-]+)`", said)
+    )
 
 
 def test_every_exit_code_is_documented() -> None:

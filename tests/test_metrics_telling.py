@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from backup_manager.errors import ExitCode, HeldError, StoreError, UsageError
 from backup_manager.metrics import Metrics, Phase, open_metrics
-from backup_manager.metrics.state import Figures, State
+from backup_manager.metrics.state import State, Traffic
 from backup_manager.metrics.telling import Rate
+from backup_manager.progress import Figures
 from backup_manager.report import Report
 from backup_manager.settings import Settings
 
@@ -75,11 +76,11 @@ def test_it_is_told_at_each_phase_and_at_the_end(place: Listening, report: Repor
     metrics = Metrics([place], report)
     metrics.enter(Phase.CONNECTING)
     assert place.hears(Phase.CONNECTING).ended is None
-    metrics.show(Figures(rows=5, sent_bytes=6, retries=7))
+    metrics.show(Figures(rows=5), Traffic(sent_bytes=6, retries=7))
     metrics.hold_gc_off(True)
     metrics.enter(Phase.DUMPING)
     dumping = place.hears(Phase.DUMPING)
-    assert Figures(rows=5, sent_bytes=6, retries=7) == dumping.figures
+    assert (Figures(rows=5), Traffic(6, 7)) == (dumping.figures, dumping.traffic)
     assert dumping.gc_held_off
     assert 0 < dumping.seconds[Phase.CONNECTING]
     metrics.hold_gc_off(False)
@@ -123,7 +124,7 @@ def test_nobody_waits_for_a_place_that_blocks(
     assert place.begun.wait(60)
     other.hears(Phase.DUMPING)
     for _ in range(1000):
-        metrics.show(Figures())
+        metrics.show(Figures(), Traffic())
     metrics.enter(Phase.UPLOADING)
     report.fail(StoreError("the store is away"))
     metrics.finish(report.summary, 0.1)

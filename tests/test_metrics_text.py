@@ -12,8 +12,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus_text
 
 from backup_manager import __version__
-from backup_manager.metrics.state import METRICS, Ended, Figures, Phase, Published, State
+from backup_manager.metrics.state import METRICS, Ended, Phase, Published, State, Traffic
 from backup_manager.metrics.text import Told, earlier, render
+from backup_manager.progress import Figures
 from tests.servers import missing, program
 from tests.servers.prometheus import NODE_EXPORTER, PROMTOOL, NodeExporter, samples
 
@@ -29,10 +30,8 @@ STATE = State(
         dumped_bytes=3 << 40,
         files_sent=4,
         files_waiting=5,
-        sent_bytes=6 << 40,
-        retries=7,
-        throttles=8,
     ),
+    traffic=Traffic(sent_bytes=6 << 40, retries=7, throttles=8),
     bytes_per_second=9.5,
     resumed=True,
     gc_held_off=True,

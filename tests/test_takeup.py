@@ -354,6 +354,30 @@ def test_another_record_is_no_success(job: Job, store: Store, recorded: Run, the
     assert there == store.get(key, limit=1000)
 
 
+@pytest.mark.parametrize("told_by", ["the journal", "a tombstone"])
+def test_a_backup_that_was_removed_does_not_come_back(
+    job: Job, store: Store, recorded: Run, told_by: str
+) -> None:
+    """Nor is what is left of it undone: who removes it knows the order."""
+    tombstone = f"{recorded.directory}/{RECORD}.deleted"
+    if told_by == "the journal":
+        recorded.journal.remember(published="true")
+    else:
+        # An empty one was taken back.
+        store.put(tombstone, b"")
+        assert not published(store, recorded)
+        store.put(tombstone, b"being removed")
+    before = list(store.objects(""))
+    with pytest.raises(HeldError, match="removed by prune or clean"):
+        published(store, recorded)
+    recorded.close()
+    assert (None, [recorded.place.backup]) == found(job)
+    with earlier_runs(job) as runs:
+        clear(job, store, runs)
+    assert [] == find(job.volume)
+    assert before == list(store.objects(""))
+
+
 # Undone ------------------------------------------------------------------------------------
 
 

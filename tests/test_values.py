@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backup_manager import values
+from backup_manager.report import LEVELS
 
 T = TypeVar("T")
 PIECES = st.text(st.characters(exclude_characters="/", min_codepoint=32, codec="utf-8"), min_size=1)
@@ -206,8 +207,10 @@ def test_providers_in_any_case() -> None:
         values.boolean,
         values.port,
         values.seconds,
+        values.reserved_seconds,
+        values.backups_kept,
         values.existing_file,
-        values.log_level,
+        values.one_of(LEVELS, "level"),
         values.provider,
         values.bucket,
         values.prefix,

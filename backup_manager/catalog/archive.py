@@ -30,7 +30,7 @@ from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.bigfile import lost_too_often
 from backup_manager.store.client import Store
-from backup_manager.store.multipart import Multipart
+from backup_manager.store.multipart import Multipart, abort_begun
 from backup_manager.store.retries import Patience
 from backup_manager.store.sender import Sender, UploadGoneError
 from backup_manager.store.wire import Body
@@ -38,7 +38,6 @@ from backup_manager.volume.directory import FileState
 from backup_manager.volume.journal import Journal
 from backup_manager.volume.rows import UploadRow
 
-_UPLOADS = 5  # of an archive whose uploads others abort
 _LOOK_SECONDS = 0.1
 _JOIN_SECONDS = 3.0
 _ABORT_SECONDS = 10.0
@@ -186,7 +185,7 @@ class Archiver:
             self._failure = error
 
     def _send_archive(self) -> None:
-        most = self._store.options.uploads or _UPLOADS
+        most = self._store.options.uploads
         for _ in range(most):
             self._abort(self._multipart)  # a stream that was cut cannot be gone on with
             try:
@@ -200,9 +199,7 @@ class Archiver:
         raise lost_too_often(self._store.settings.url(self._key), most)
 
     def _abort(self, multipart: Multipart) -> None:
-        for name, upload_id in self._journal.uploads():
-            multipart.abort(self._key, upload_id)
-            self._journal.end_upload(name)
+        abort_begun(multipart, self._journal, lambda _: self._key)
         self._journal.commit()
 
     def _send_stream(self) -> Archive:

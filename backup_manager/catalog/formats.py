@@ -7,21 +7,22 @@ field that is used has its type.
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from backup_manager.canonical import canonical, decode, timestamp
+from backup_manager.canonical import canonical, decode, read_timestamp
 from backup_manager.errors import UsageError
 
 FORMAT = 1
 RECORD = "backup.json"
 MANIFEST = "manifest.jsonl.gz"
+# There while a backup is being removed, from before its record goes till all else is gone.
+TOMBSTONE = f"{RECORD}.deleted"
 # Options have 2 MiB of a command line at most; the rest is for warnings.
 RECORD_BYTES = 4 << 20
 _MOST = 1 << 63
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
-_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class LaterFormatError(UsageError, ValueError):
@@ -195,9 +196,8 @@ class _Fields:
 
     def moment(self, key: str) -> datetime:
         value = self.text(key)
-        moment = datetime.strptime(value, _MOMENT).replace(tzinfo=UTC)
-        # strptime takes other digits, and fewer of them.
-        if timestamp(moment) != value:
+        moment = read_timestamp(value)
+        if moment is None:
             raise self._wrong(key, "time such as 2026-11-22T10:00:00Z")
         return moment
 

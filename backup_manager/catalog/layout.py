@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from backup_manager.catalog.formats import MANIFEST, RECORD
+from backup_manager.catalog.formats import MANIFEST, RECORD, TOMBSTONE
 
 ARCHIVE_SUFFIX = ".tgz"
 
@@ -30,9 +30,28 @@ class Layout:
         return self._own(MANIFEST)
 
     @property
+    def tombstone(self) -> str:
+        """The object that tells that the backup's removal was begun; see ``condemns``."""
+        return self._own(TOMBSTONE)
+
+    def condemns(self, key: str, size: int) -> bool:
+        """Tell of a listed object whether it says that the backup is being removed.
+
+        An empty tombstone is one that was taken back by a key that may not delete.
+        """
+        return key == self.tombstone and size > 0
+
+    @property
     def prefix(self) -> str:
         """What the keys of all the backup's objects begin with, and no other backup's."""
         return self.root if self.archived else f"{self.root}/"
+
+    def owns(self, key: str) -> bool:
+        """Tell of a key that begins with the prefix whether its object is part of the backup.
+
+        Beside an archive there may be a directory of the same name, into which one has unpacked it.
+        """
+        return not self.archived or "/" not in key[len(self.root) :]
 
     def key(self, name: str) -> str:
         """Return the key of the object that a file of the dump lies in."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from backup_manager.canonical import canonical, decode
-from backup_manager.catalog.formats import MANIFEST, RECORD
+from backup_manager.catalog.formats import MANIFEST, RECORD, TOMBSTONE
 from backup_manager.store.parts import MAX_OBJECT_BYTES
 from backup_manager.volume.rows import FileRow
 
@@ -28,7 +28,7 @@ _LINE_BYTES = 16 << 10
 _PACKED_BLOCK, _UNPACKED_BLOCK = 64 << 10, 256 << 10
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_SEGMENTS = frozenset({"", ".", ".."})
-_OWN_NAMES = frozenset({MANIFEST, RECORD})
+_OWN_NAMES = frozenset({MANIFEST, RECORD, TOMBSTONE})
 
 
 class ManifestError(ValueError):

@@ -21,7 +21,7 @@ from backup_manager.volume.directory import volume_errors
 from backup_manager.volume.journal import METADATA, Journal
 from backup_manager.volume.rows import FileRow
 
-_PRECONDITION_FAILED = 412
+PRECONDITION_FAILED = 412
 _NO_CONDITIONS = {400, 501}
 # What contradicts itself is asked a few times; what may pass, as long as there is patience.
 _CONTRADICTIONS = 5
@@ -117,7 +117,8 @@ class Publisher:
         """Compare the store's listing with the journal: every object, its size and its ETag.
 
         Raises MismatchError, naming the first few that do not fit; they are on the queue again, so
-        that the next run sends them anew. Raises HeldError where another's record stands already.
+        that the next run sends them anew. Raises HeldError where another's record stands already,
+        or the backup is being removed.
         """
         wrong: list[str] = []
         listed = _Bits()
@@ -130,6 +131,9 @@ class Publisher:
             self._stop.check()
             if item.key == self._key:
                 self._check_record()
+                continue
+            if item.key == self._layout.tombstone:
+                self._check_tombstone(item)
                 continue
             if item.key in own:
                 missing.discard(item.key)
@@ -153,6 +157,12 @@ class Publisher:
                 fix="run the same command again: it sends these files anew; if it comes back, the "
                 "store loses data",
             )
+
+    def _check_tombstone(self, item: Listed) -> None:
+        """Raise HeldError where the backup is being removed: this run is not gone on with."""
+        if self._layout.condemns(item.key, item.bytes):
+            self._journal.remember(superseded="true")
+            raise removed_since(self._store, self._layout)
 
     def _check_record(self) -> None:
         """Raise HeldError for a record that is not ours, which a run that was killed had sent."""
@@ -203,11 +213,11 @@ class Publisher:
             except FAULTS as error:
                 if holds(store, self._key, data):
                     return
-                if conditional and status_of(error) in _NO_CONDITIONS and not passing(error):
+                if conditional and knows_no_conditions(error):
                     self._report.debug("the store knows no conditional writes")
                     conditional = False
                     continue
-                precondition = status_of(error) == _PRECONDITION_FAILED
+                precondition = status_of(error) == PRECONDITION_FAILED
                 contradictions += precondition
                 if not precondition and (store.patience.over(began) or not judge(error)):
                     url = self._store.settings.url(self._key)
@@ -224,6 +234,11 @@ class Publisher:
             why="it took the record, or said that there is one already, and then had none",
             fix="run the same command again; if it comes back, the store loses data",
         )
+
+
+def knows_no_conditions(error: BaseException) -> bool:
+    """Tell of the answer to a conditional write whether the store has none."""
+    return status_of(error) in _NO_CONDITIONS and not passing(error)
 
 
 def _differs(item: Listed, sent_bytes: int, sent_etag: str | None) -> str | None:
@@ -257,4 +272,12 @@ def superseded(store: Store, key: str) -> HeldError:
         f"{store.settings.url(key)}: another run has published in this one's place",
         fix="look at the record there; give each backup its own --name or --prefix",
         reason=Reason.SUPERSEDED,
+    )
+
+
+def removed_since(store: Store, layout: Layout) -> HeldError:
+    """Say that this backup is being removed, or was since it was published."""
+    return HeldError(
+        f"{store.settings.url(layout.root)} was removed by prune or clean, or is being removed",
+        fix="run the same command again: it makes a new backup",
     )

@@ -1,12 +1,13 @@
 """Undoing an unpublished backup in the store: its open multipart uploads and its objects."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from backup_manager.catalog.layout import Layout
 from backup_manager.errors import HeldError, Reason, StoreError
 from backup_manager.report import Report
 from backup_manager.store.client import Store
+from backup_manager.store.deletion import Deletion
 from backup_manager.store.faults import refused
 from backup_manager.store.multipart import Multipart
 
@@ -52,27 +53,9 @@ def _pass(store: Store, prefix: str, known: list[tuple[str, str]]) -> int:
         # No reason to leave the objects too. And who may not list uploads could never be done.
         cause = error.__cause__
         failure = None if cause and refused(cause) else error
-    found += _delete_all(store, prefix)
+    found += sum(gone.objects for gone in Deletion(store).delete(store.objects(prefix)))
     if failure:
         raise failure
-    return found
-
-
-def _delete_all(store: Store, prefix: str) -> int:
-    found = 0
-
-    def keys() -> Iterator[str]:
-        nonlocal found
-        for item in store.objects(prefix):
-            found += 1
-            yield item.key
-
-    try:
-        store.delete(keys())
-    except StoreError:
-        # Some stores know no bulk delete, or want another checksum for it.
-        for key in keys():
-            store.delete_one(key)
     return found
 
 

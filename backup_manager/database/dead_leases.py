@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection
 
 from backup_manager.database.connection import Database
-from backup_manager.database.lease_document import Document, Original, clear
+from backup_manager.database.lease_document import Change, Document, Original, clear
 from backup_manager.database.lease_row import RowGoneError, compare_and_set
 from backup_manager.database.lease_words import told
 from backup_manager.errors import DatabaseError, ProtectionError
@@ -29,20 +29,34 @@ def clear_dead(
     """
     if not dead_ids:
         return
-    document = Document(known, {}) if known else None
-    until = time.monotonic() + CLEAR_SECONDS
     try:
-        with database.fresh(until=until) as line:
-            compare_and_set(
-                line,
-                lambda row, now: clear(row, now=now, known=document, dead_ids=dead_ids),
-                until=until - 1,
-                wait=stop.wait,
-            )
+        remove_dead(database, dead_ids, stop=stop, known=known)
     except RowGoneError as error:
         report.debug("the leases of dead runs have gone with their row", why=error.message)
     except (DatabaseError, ProtectionError) as error:
         report.warn(
             f"the leases of dead runs on the GC life time could not be removed ({told(error)});"
             " the next backup removes them"
+        )
+
+
+def remove_dead(
+    database: Database,
+    dead_ids: Collection[str],
+    *,
+    stop: Stop,
+    known: Original | None = None,
+) -> Change:
+    """Remove these leases and those past their end; return what became of the row.
+
+    Takes 20 s at most. Raises ProtectionError, DatabaseError, InterruptedBySignalError.
+    """
+    document = Document(known, {}) if known else None
+    until = time.monotonic() + CLEAR_SECONDS
+    with database.fresh(until=until) as line:
+        return compare_and_set(
+            line,
+            lambda row, now: clear(row, now=now, known=document, dead_ids=dead_ids),
+            until=until - 1,
+            wait=stop.wait,
         )

@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from backup_manager.database.source import Source
 from backup_manager.dumpling.binary import Binary
@@ -82,17 +82,6 @@ def output_option(output: Path) -> str:
     if re.search(r"[%\x00-\x1f\x7f]", path):
         path = _URL + quote(os.fsencode(path))
     return _OUTPUT + path
-
-
-def output_of(argv: Sequence[str]) -> Path | None:
-    """Return the directory that ``output_option`` has put into an argv."""
-    for item in argv:
-        if item.startswith(_OUTPUT):
-            given = item.removeprefix(_OUTPUT)
-            if given.startswith(_URL):
-                given = os.fsdecode(unquote_to_bytes(given.removeprefix(_URL)))
-            return Path(given)
-    return None
 
 
 def public_argv(argv: Sequence[str]) -> list[str]:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from backup_manager.dumpling.metadata import METADATA
 from backup_manager.dumpling.rules import Literals, fold
 from backup_manager.errors import DumpInvalidError
 from backup_manager.volume.directory import full, is_full
+from backup_manager.volume.journal import METADATA
 
 _ENDING = re.compile(r"\.(?:sql|csv|parquet)(?:\.(?:gz|gzip|snappy|zst|zstd))?\Z")
 _SCHEMA = re.compile(r"(.+)-schema-create", re.DOTALL)

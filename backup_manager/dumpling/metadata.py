@@ -11,7 +11,6 @@ from pathlib import Path
 from backup_manager.errors import BackupError, DumpInvalidError, Reason
 from backup_manager.volume.directory import full, is_full, volume_error
 
-METADATA = "metadata"
 METADATA_BYTES = 64 * 1024
 
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"

@@ -14,7 +14,6 @@ from typing import IO
 
 from backup_manager.dumpling import launcher, logs
 from backup_manager.dumpling.binary import exec_failure
-from backup_manager.dumpling.command import output_of
 from backup_manager.dumpling.findings import Findings
 from backup_manager.dumpling.lines import LINE_BYTES, MARGIN_BYTES, Line, LineSplitter
 from backup_manager.dumpling.outcome import judge
@@ -64,9 +63,16 @@ class Process:
             drain.start()
 
     @classmethod
-    def start(cls, argv: Sequence[str], env: Mapping[str, str], report: Report) -> "Process":
+    def start(
+        cls,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        report: Report,
+        output: Path | None = None,
+    ) -> "Process":
         """Start Dumpling in a process group of its own; call it from the main thread.
 
+        ``output``: where it writes, by which failures of the volume are told from others.
         Raises DumplingError (DUMPLING_UNUSABLE) where it cannot be executed.
         """
         if threading.current_thread() is not threading.main_thread():
@@ -78,7 +84,7 @@ class Process:
                 child = _spawn(argv, env, writer)
             finally:
                 os.close(writer)
-            process = cls(child, report, output_of(argv))
+            process = cls(child, report, output)
             if failure := _exec_error(argv[0], status):
                 process.stop(0)
                 raise failure

@@ -7,7 +7,7 @@ The language is that of pkg/util/table-filter: ``schema.table`` with wildcards `
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from backup_manager.errors import UsageError
@@ -43,11 +43,12 @@ class Pattern:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: what it includes (or excludes, where it is not positive)."""
+    """One rule: what it includes (or excludes, where it is not positive); ``text`` as given."""
 
     positive: bool
     schema: Pattern
     table: Pattern
+    text: str = field(default="", compare=False)
 
     @property
     def whole_schema(self) -> bool:
@@ -118,7 +119,7 @@ def _rule(text: str) -> list[Rule]:
     table, rest = _pattern(text, rest[1:])
     if rest:
         raise _wrong(text, "something follows the table pattern")
-    return [Rule(positive, schema, table)]
+    return [Rule(positive, schema, table, text)]
 
 
 def _pattern(rule: str, text: str) -> tuple[Pattern, str]:

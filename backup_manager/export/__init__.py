@@ -2,6 +2,7 @@
 
 from backup_manager.export import protection, steps
 from backup_manager.export.job import Job
+from backup_manager.export.pruning import prune_older
 from backup_manager.export.takeup import (
     clear,
     earlier_runs,
@@ -43,3 +44,5 @@ def export(job: Job) -> None:
                 steps.send_rest(job, run, beside)
                 steps.publish(job, run, store, beside, lock)
             steps.succeed(job, run)
+    # Published and let go of: nothing from here on can make it a failure.
+    prune_older(job, store)

@@ -7,7 +7,7 @@ from backup_manager.catalog.archive import distrust_archive
 from backup_manager.catalog.layout import Layout
 from backup_manager.export.job import Job
 from backup_manager.store.client import Store
-from backup_manager.store.multipart import Multipart
+from backup_manager.store.multipart import Multipart, abort_begun
 from backup_manager.store.settings import StoreOptions
 from backup_manager.volume.runs import Run
 
@@ -38,10 +38,7 @@ def send_anew(job: Job, store: Store, run: Run) -> None:
     """Let all that the run has sent be sent again in this command's way. Raises StoreError."""
     job.report.info("class, encryption or lock are others than before: all is sent anew")
     journal, layout = run.journal, Layout(run.directory)
-    multipart = Multipart(store)
-    for name, upload_id in journal.uploads():
-        multipart.abort(layout.key(name), upload_id)
-        journal.end_upload(name)
+    abort_begun(Multipart(store), journal, layout.key)
     for row in journal.files():
         journal.distrust(row.name)
         journal.forget_sent(row.name)

@@ -13,12 +13,17 @@ _NAMED = 20  # schemas in one warning
 
 def warn_of_room(job: Job, database: Database) -> None:
     """Warn where the data seems to be more than the volume has room for."""
-    expected, free = privileges.estimate_bytes(database), directory.free_bytes(job.volume)
-    if expected and expected > free:
+    expected, free = privileges.estimate_bytes(database), directory.room(job.volume)[0]
+    if lacks_room(expected, free):
         job.report.warn(
-            f"the volume may be too small: about {size(expected)} of data in the database, "
+            f"the volume may be too small: about {size(expected or 0)} of data in the database, "
             f"{size(free)} free on {job.volume}"
         )
+
+
+def lacks_room(expected: int | None, free: int) -> bool:
+    """Tell whether the data seems to be more than there is room for, both in bytes."""
+    return bool(expected and expected > free)
 
 
 def warn_of_what_is_not_in_it(job: Job, database: Database, content: Content) -> None:

@@ -7,7 +7,7 @@ from backup_manager.dumpling.metrics import Meter
 from backup_manager.errors import DumplingError, Reason, StoreError
 from backup_manager.export.engine import Engine
 from backup_manager.export.job import Job
-from backup_manager.metrics import state as metrics
+from backup_manager.metrics.state import Traffic
 from backup_manager.progress import Figures, Progress
 from backup_manager.store.faults import explain
 from backup_manager.volume.directory import scan
@@ -118,18 +118,8 @@ class Beside:
 
     def _measure(self, figures: Figures) -> None:
         sender = self.uploader.sender
-        self._job.metrics.show(
-            metrics.Figures(
-                rows=figures.rows,
-                rows_estimated=figures.rows_estimated,
-                dumped_bytes=figures.dumped_bytes,
-                files_sent=figures.files_sent,
-                files_waiting=figures.files_waiting,
-                sent_bytes=sender.bytes_sent,
-                retries=sender.retries,
-                throttles=sender.throttles,
-            )
-        )
+        traffic = Traffic(sender.bytes_sent, sender.retries, sender.throttles)
+        self._job.metrics.show(figures, traffic)
 
     def _check_stall(self, phase: str, now: float) -> None:
         silent = now - self._moved_at

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from backup_manager.catalog.formats import MANIFEST, RECORD
+from backup_manager.catalog.formats import MANIFEST, RECORD, TOMBSTONE
 from backup_manager.dumpling import metadata
 from backup_manager.dumpling.content import Content
 from backup_manager.errors import DumpInvalidError
@@ -102,7 +102,7 @@ def check_name(name: str) -> None:
     In a subdirectory too: who looks for records by their name would find a backup there.
     """
     utf8(name)
-    if name.rpartition("/")[2] in {MANIFEST, RECORD}:
+    if name.rpartition("/")[2] in {MANIFEST, RECORD, TOMBSTONE}:
         raise DumpInvalidError(
             f"the dump has a file {name}, which is the name of one of the backup's own",
             fix="choose other names by --output-filename-template",

@@ -55,7 +55,8 @@ def run_dumpling(
     try:
         environment = child_environment(os.environ, job.report.redact)
         environment |= secret_environment(job.dumpling, job.source)
-        process = Process.start(argv, environment, job.report)
+        output = run.place.dump.absolute()
+        process = Process.start(argv, environment, job.report, output)
         beside.follow(process.pid)
         try:
             while process.poll() is None:

@@ -47,13 +47,8 @@ class Job:
 
     def unlocked(self) -> "Job":
         """Return the same with the password, where that is encrypted. Raises DatabaseError."""
-        encrypted = self.settings.encrypted_password
-        if encrypted is None or self.source.password:
-            return self
-        self.report.step("having KMS decrypt the password")
-        keep = self.report.redact.add
-        password = kms.decrypt(encrypted, stop=self.stop, keep_secret=keep)
-        return replace(self, source=replace(self.source, password=password))
+        source = unlocked(self.source, self.settings, self.report, self.stop)
+        return replace(self, source=source)
 
     def backup_key(self, name: str) -> str:
         """Return the key of the directory, or the archive, of the backup of that name."""
@@ -74,6 +69,30 @@ def prepare(
     metrics: Metrics | None = None,
 ) -> Job:
     """Check every setting and find Dumpling. Raises UsageError, DumplingError."""
+    source = source_of(settings)
+    store = configure(settings, report)
+    check_access()
+    gc_life_time = parse_gc_life_time(settings["gc_life_time"])
+    dump = dump_of(settings, dumpling_args, binary.find(settings["dumpling"]))
+    for warning in dump.options.warnings:
+        report.warn(warning)
+    return assemble(
+        settings,
+        report,
+        stop,
+        source=source,
+        store=store,
+        gc_life_time=gc_life_time,
+        dump=dump,
+        metrics=metrics,
+    )
+
+
+def source_of(settings: Settings) -> Source:
+    """Return the database that the settings name, with the password as far as it is known.
+
+    Raises UsageError.
+    """
     source = Source(
         host=settings["host"],
         port=settings["port"],
@@ -85,22 +104,56 @@ def prepare(
     )
     check_user(source.user)
     tls_context(source)
-    store, store_options = configure(settings, report)
-    check_access()
-    gc_life_time = parse_gc_life_time(settings["gc_life_time"])
-    found = binary.find(settings["dumpling"])
+    return source
+
+
+def unlocked(source: Source, settings: Settings, report: Report, stop: Stop) -> Source:
+    """Return the same with the password, where that is encrypted. Raises DatabaseError."""
+    encrypted = settings.encrypted_password
+    if encrypted is None or source.password:
+        return source
+    report.step("having KMS decrypt the password")
+    return replace(
+        source, password=kms.decrypt(encrypted, stop=stop, keep_secret=report.redact.add)
+    )
+
+
+@dataclass(frozen=True)
+class Dump:
+    """Which Dumpling, and what it is told: ``given`` by the user, ``options`` with the defaults."""
+
+    binary: binary.Binary
+    options: options.Options
+    given: tuple[str, ...]
+
+
+def dump_of(settings: Settings, dumpling_args: Sequence[str], found: binary.Binary) -> Dump:
+    """Merge the options for the Dumpling that was found. Raises UsageError."""
     check_utf8("an option for Dumpling", *dumpling_args)
-    given = [*settings["dumpling_option"], *dumpling_args]
-    merged = options.merge(given, settings["table_filter"], found)
-    for warning in merged.warnings:
-        report.warn(warning)
+    given = (*settings["dumpling_option"], *dumpling_args)
+    return Dump(found, options.merge(given, settings["table_filter"], found), given)
+
+
+def assemble(
+    settings: Settings,
+    report: Report,
+    stop: Stop,
+    *,
+    source: Source,
+    store: tuple[StoreSettings, StoreOptions],
+    gc_life_time: int,
+    dump: Dump,
+    metrics: Metrics | None = None,
+) -> Job:
+    """Make a job of its parts."""
+    place, store_options = store
     facts = {
         "source": source.address,
         "user": source.user,
-        "endpoint": store.endpoint,
-        "bucket": store.bucket,
-        "prefix": store.prefix,
-        "options": list(merged.argv),
+        "endpoint": place.endpoint,
+        "bucket": place.bucket,
+        "prefix": place.prefix,
+        "options": list(dump.options.argv),
         "format": settings["format"],
         "name": settings["name"],
         "owner_uid": settings["owner_uid"],
@@ -110,14 +163,18 @@ def prepare(
         report=report,
         stop=stop,
         source=source,
-        store=store,
+        store=place,
         store_options=store_options,
         gc_life_time=gc_life_time,
-        dumpling=found,
-        options=merged,
-        dumpling_args=tuple(given),
-        # As the kernel spells it: processes are found by the files that they have open there.
-        volume=Path(os.path.realpath(settings["volume"])),
+        dumpling=dump.binary,
+        options=dump.options,
+        dumpling_args=dump.given,
+        volume=volume_of(settings),
         identity_facts=facts,
         metrics=metrics or Metrics(),
     )
+
+
+def volume_of(settings: Settings) -> Path:
+    """Return the volume as the kernel spells it: processes are found by what they have open."""
+    return Path(os.path.realpath(settings["volume"]))

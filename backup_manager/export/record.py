@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from backup_manager.catalog.layout import Layout, relative
 from backup_manager.definitions import DEFINITIONS
 from backup_manager.export.atrest import FACT, at_rest
 from backup_manager.export.job import Job
+from backup_manager.settings import Settings
 from backup_manager.volume.runs import Run
 
 # Options for Dumpling stand behind --, all of them; the others would not go on with the dump.
@@ -39,20 +41,23 @@ def facts_of(job: Job, server_version: str) -> dict[str, str]:
 
 def command_of(job: Job) -> str:
     """Return the command that goes on with this job's run, without secrets."""
-    words = []
-    for definition in DEFINITIONS:
-        setting = job.settings.resolved[definition.name]
-        if setting.origin == "default" or definition.name in _NOT_REPEATED:
-            continue
-        if definition.switch:
-            words += [f"--{definition.flag}"] if setting.value else []
-        else:
-            given = setting.value if definition.repeated else [setting.text]
-            words += [f"--{definition.flag}={value}" for value in given]
-    words.append("--resume-max-age=8760h")
+    words = [*flags_of(job.settings, but=_NOT_REPEATED), "--resume-max-age=8760h"]
     if job.dumpling_args:
         words += ["--", *job.dumpling_args]
     return job.report.redact(shlex.join(["backup-manager", "export", *words]))
+
+
+def flags_of(settings: Settings, *, but: Collection[str] = ()) -> Iterator[str]:
+    """Yield each setting that was given, wherever, as a flag; the names ``but`` are left out."""
+    for definition in DEFINITIONS:
+        setting = settings.resolved[definition.name]
+        if setting.origin == "default" or definition.name in but:
+            continue
+        if definition.switch:
+            yield from [f"--{definition.flag}"] if setting.value else []
+        else:
+            given = setting.value if definition.repeated else [setting.text]
+            yield from (f"--{definition.flag}={value}" for value in given)
 
 
 def record_for(job: Job, run: Run, manifest_sha256: str) -> bytes:

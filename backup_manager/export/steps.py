@@ -15,6 +15,7 @@ from backup_manager.database import privileges, snapshot
 from backup_manager.database.connection import Database
 from backup_manager.database.lease import Lease
 from backup_manager.database.waiting import wait_for_database
+from backup_manager.dumpling.options import Options
 from backup_manager.errors import (
     BackupError,
     InterruptedBySignalError,
@@ -30,6 +31,7 @@ from backup_manager.export.job import Job
 from backup_manager.export.record import facts_of, record_for
 from backup_manager.metrics import Phase
 from backup_manager.progress import open_progress, size
+from backup_manager.report import Report
 from backup_manager.store import probe
 from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
@@ -56,24 +58,32 @@ def connect(job: Job) -> Database:
         stop=job.stop,
         report=job.report,
     )
-    tidb = database.is_tidb
-    pinned = tidb and job.options.pins_snapshot
-    privileges.check(
-        database,
-        gc=tidb and not job.settings["no_gc"],
-        snapshot=pinned,
-        consistency="snapshot" if pinned else job.options.consistency or "auto",
-        views=job.options.values.get("no-views") == "false",
-        report=job.report,
-    )
+    prove_privileges(database, job.options, gc=not job.settings["no_gc"], report=job.report)
     privileges.warn_of_partial_select(database, job.report)
     warn_of_room(job, database)
-    if not tidb:
+    if not database.is_tidb:
         job.report.info(
             "this server is no TiDB: GC and the pinned snapshot have no meaning and are skipped",
             version=database.version,
         )
     return database
+
+
+def prove_privileges(database: Database, options: Options, *, gc: bool, report: Report) -> None:
+    """Prove the privileges that a dump with these options needs; ``gc``: to hold GC off too.
+
+    Raises DatabaseError, ProtectionError.
+    """
+    tidb = database.is_tidb
+    pinned = tidb and options.pins_snapshot
+    privileges.check(
+        database,
+        gc=tidb and gc,
+        snapshot=pinned,
+        consistency="snapshot" if pinned else options.consistency or "auto",
+        views=options.values.get("no-views") == "false",
+        report=report,
+    )
 
 
 def reach_store(job: Job) -> Store:
@@ -244,6 +254,8 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     record = record_for(job, run, sha256)
     read_record(record)  # what is published can be read
     publisher.publish(record)
+    # If it is gone when a next run looks, it was removed on purpose.
+    run.journal.remember(published="true")
     job.report.summary.seconds["upload_after_dump"] = round(beside.seconds_after_dump, 3)
 
 

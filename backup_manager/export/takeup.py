@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from backup_manager.catalog.archive import sent_archive
 from backup_manager.catalog.layout import Layout
-from backup_manager.catalog.publish import holds
+from backup_manager.catalog.publish import holds, removed_since
 from backup_manager.catalog.undo import undo
 from backup_manager.dumpling.leftovers import end_leftover
 from backup_manager.errors import BackupError, HeldError, VolumeError
@@ -88,7 +88,7 @@ def earlier_runs(job: Job) -> Iterator[Found]:
                 # At work though its lock was removed, or another user's.
                 job.report.info("left alone on the volume", run=place.backup, why=error.message)
                 continue
-            if run and same and not found.taken and _usable(job, run):
+            if run and same and not found.taken and usable(job, run):
                 found.taken = run
                 held.callback(run.close)
             else:
@@ -121,21 +121,21 @@ def _remove_stale_locks(job: Job, with_runs: set[str]) -> None:
                     lock.release()
 
 
-def _usable(job: Job, run: Run) -> bool:
+def usable(job: Job, run: Run) -> bool:
     """Tell whether this command goes on with a run: a finished dump that is not too old."""
     # Less than nothing: the clock was ahead then, and how old it is cannot be told.
     young = -_CLOCK_SECONDS < run.snapshot_age_seconds < job.settings["resume_max_age"]
     # A record that was encrypted otherwise could not be read back.
     readable = run.record is None or not differs(job, run)
-    return young and readable and not job.settings["no_resume"] and _publishable(run)
+    return young and readable and not job.settings["no_resume"] and publishable(run)
 
 
 def _kept(job: Job, run: Run) -> bool:
     young = run.snapshot_age_seconds < job.settings["retain_unpublished"]
-    return bool(young) and _publishable(run)
+    return bool(young) and publishable(run)
 
 
-def _publishable(run: Run) -> bool:
+def publishable(run: Run) -> bool:
     """Tell whether a run can be gone on with: a finished dump, all of it there as it was."""
     if run.journal.fact("superseded") or run.journal.fact("reported"):
         return False
@@ -239,15 +239,21 @@ def _record_may_come(record: bytes) -> bool:
 def published(store: Store, run: Run) -> bool:
     """Tell whether the store holds the run's record, which is in the journal before it is sent.
 
-    Raises HeldError if it holds another one; this run is then not taken up again.
+    Raises HeldError if it holds another one, or if ours was removed since; this run is then not
+    taken up again: a backup that somebody has removed must not come back.
     """
     if run.record is None:
         return False
+    layout = Layout(run.directory)
     try:
-        return holds(store, Layout(run.directory).record, run.record)
+        if holds(store, layout.record, run.record):
+            return True
+        if run.journal.fact("published") or store.get(layout.tombstone, limit=1):
+            raise removed_since(store, layout)
     except HeldError:
         run.journal.remember(superseded="true")
         raise
+    return False
 
 
 def _keep(job: Job, run: Run) -> bool:

@@ -2,19 +2,24 @@
 
 from backup_manager.database.source import Source
 from backup_manager.errors import UsageError
-from backup_manager.metrics.sinks import Pushgateway, Sink, TextFile
-from backup_manager.metrics.telling import Metrics
+from backup_manager.metrics.telling import Metrics, Sink
 from backup_manager.report import Report
 from backup_manager.settings import Setting, Settings
 
 
 def open_metrics(settings: Settings, report: Report) -> Metrics:
     """Return what a run with these settings tells of itself. Raises UsageError."""
+    path, url = settings["metrics_file"], settings["pushgateway"]
+    if not (path or url):
+        return Metrics([], report)
+    # Imported here: who is told nothing need not wait for HTTP.
+    from backup_manager.metrics.sinks import Pushgateway, TextFile  # noqa: PLC0415 - see above
+
     sinks: list[Sink] = []
     labels = _labels(settings, report)
-    if path := settings["metrics_file"]:
+    if path:
         sinks.append(TextFile(path, labels))
-    if url := settings["pushgateway"]:
+    if url:
         auth = _auth(settings.resolved["pushgateway_auth_file"], report)
         sinks.append(Pushgateway(url, labels, auth))
     return Metrics(sinks, report)

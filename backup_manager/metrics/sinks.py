@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from backup_manager.metrics.state import State
 
@@ -22,15 +22,6 @@ JOB = "backup-manager"
 REQUEST_SECONDS = 3.0
 _MOST_BYTES = 1 << 20
 _SAID_BYTES = 500
-
-
-class Sink(Protocol):
-    """One place where metrics are told; ``name`` is for messages."""
-
-    name: str
-
-    def tell(self, state: State) -> None:
-        """Tell it. Raises OSError, ValueError, http.client.HTTPException."""
 
 
 class TextFile:

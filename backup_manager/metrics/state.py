@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from backup_manager import __version__
+from backup_manager.progress import Figures
 
 PREFIX = "backup_manager_"
 # What stays true until another run has ended, or another backup been published.
@@ -26,15 +27,10 @@ class Phase(StrEnum):
     UNDOING = "undoing"
 
 
-@dataclass
-class Figures:
-    """How far a run is. Rows and ``dumped_bytes`` are Dumpling's count, before compression."""
+@dataclass(frozen=True)
+class Traffic:
+    """What went to the store: bytes as they lie there, and how often it had to be tried again."""
 
-    rows: int = 0
-    rows_estimated: int = 0
-    dumped_bytes: int = 0
-    files_sent: int = 0
-    files_waiting: int = 0
     sent_bytes: int = 0
     retries: int = 0
     throttles: int = 0
@@ -68,6 +64,7 @@ class State:
     phase: Phase | None = None
     seconds: dict[Phase, float] = field(default_factory=lambda: dict.fromkeys(Phase, 0.0))
     figures: Figures = field(default_factory=Figures)
+    traffic: Traffic = Traffic()
     bytes_per_second: float = 0.0
     resumed: bool = False
     gc_held_off: bool = False
@@ -154,7 +151,7 @@ METRICS = (
     Metric(
         "sent_bytes",
         "Size of what the store has taken from the run.",
-        lambda state: state.figures.sent_bytes,
+        lambda state: state.traffic.sent_bytes,
         "bytes",
         counter=True,
     ),
@@ -166,13 +163,13 @@ METRICS = (
     Metric(
         "store_retries",
         "Times that the run has sent a file or a part of one again after a failure.",
-        lambda state: state.figures.retries,
+        lambda state: state.traffic.retries,
         counter=True,
     ),
     Metric(
         "store_throttles",
         "Times that the run has halved its requests at once, as the store asked to slow down.",
-        lambda state: state.figures.throttles,
+        lambda state: state.traffic.throttles,
         counter=True,
     ),
     Metric(

@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from backup_manager.errors import ExitCode
-from backup_manager.metrics.sinks import Sink
-from backup_manager.metrics.state import Ended, Figures, Phase, Published, State
+from backup_manager.metrics.state import Ended, Phase, Published, State, Traffic
+from backup_manager.progress import Figures
 from backup_manager.report import Report, Summary
 
 EVERY_SECONDS = 15.0
@@ -19,6 +19,15 @@ FINISH_SECONDS = 5.0
 LAST_WORDS_SECONDS = 1.0
 # A run that ended so without a phase has only waited for another one, which goes on telling.
 _NOTHING_TO_TELL = {ExitCode.HELD, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
+
+
+class Sink(Protocol):
+    """One place where metrics are told; ``name`` is for messages."""
+
+    name: str
+
+    def tell(self, state: State) -> None:
+        """Tell it. Raises OSError, ValueError, http.client.HTTPException."""
 
 
 class Metrics:
@@ -46,11 +55,11 @@ class Metrics:
             self._state.phase = phase
         self._tell()
 
-    def show(self, figures: Figures) -> None:
+    def show(self, figures: Figures, traffic: Traffic) -> None:
         """Take how far the run is; to be told with the next news."""
         with self._news:
-            self._state.figures = figures
-            self._rate.count(figures.sent_bytes, time.monotonic())
+            self._state.figures, self._state.traffic = figures, traffic
+            self._rate.count(traffic.sent_bytes, time.monotonic())
 
     def resume(self, resumed: bool) -> None:
         """Tell whether the run goes on with the finished dump of an earlier one."""

@@ -2,14 +2,15 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
 from backup_manager.bounded import bounded
-from backup_manager.errors import Reason, StoreError
+from backup_manager.errors import Reason
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store import credentials
@@ -17,13 +18,11 @@ from backup_manager.store.content_md5 import add_content_md5, content_md5
 from backup_manager.store.faults import (
     FAULTS,
     explain,
-    fix_for,
     needed,
     not_found,
     short_fault,
-    unsupported,
 )
-from backup_manager.store.headers import Headers
+from backup_manager.store.headers import Headers, moment_of
 from backup_manager.store.opening import open_client, verified_by
 from backup_manager.store.paging import pages
 from backup_manager.store.providers import PROVIDERS
@@ -34,16 +33,19 @@ from backup_manager.store.wire import Wire
 _T = TypeVar("_T")
 
 PATIENCE_SECONDS = 60.0
-_MAX_DELETE = 1000  # S3's limit for one DeleteObjects
 
 
 @dataclass(frozen=True)
 class Listed:
-    """An object as a listing shows it; ``etag`` without quotes."""
+    """An object as a listing shows it; ``etag`` without quotes.
+
+    ``modified``: when the store took it, by the store's clock.
+    """
 
     key: str
     bytes: int
     etag: str
+    modified: datetime | None = field(default=None, compare=False)
 
 
 class Store:
@@ -69,6 +71,7 @@ class Store:
         self.content_md5 = self.provider.content_md5 or options.retention is not None
         self.patience = Patience(PATIENCE_SECONDS)
         self.last_fault: BaseException | None = None
+        self.clock: datetime | None = None
         self._report = report
         self._stop = stop
         self._core = credentials.new_session()
@@ -199,73 +202,50 @@ class Store:
 
     def objects(self, prefix: str) -> Iterator[Listed]:
         """List the objects whose keys begin with ``prefix``, a page at a time."""
+        for page in self._pages(prefix):
+            yield from self._listed(page, prefix)
+
+    def level(self, prefix: str) -> Iterator[str | Listed]:
+        """List one level only: objects, and of what lies deeper the next part, with its slash.
+
+        Each kind comes in the order of its keys.
+        """
+        for page in self._pages(prefix, Delimiter="/"):
+            for item in page.get("CommonPrefixes", ()):
+                yield str(needed(item, "Prefix", self.settings.url(prefix)))
+            yield from self._listed(page, prefix)
+
+    def _pages(self, prefix: str, **more: str) -> Iterator[Any]:
         where = self.settings.url(prefix)
 
         def ask(token: dict[str, Any]) -> Any:
             return self.call(
                 f"list {prefix}",
                 lambda: self.client.list_objects_v2(
-                    Bucket=self.settings.bucket, Prefix=prefix, **token
+                    Bucket=self.settings.bucket, Prefix=prefix, **more, **token
                 ),
             )
 
         for page in pages(ask, {"ContinuationToken": "NextContinuationToken"}, where):
             # What is no listing at all has no such field; it must not be taken for an empty one.
             needed(page, "IsTruncated", where)
-            for item in page.get("Contents", ()):
-                key, size, etag = (needed(item, name, where) for name in ("Key", "Size", "ETag"))
-                yield Listed(key, size, etag.strip('"'))
+            answer = page.get("ResponseMetadata", {})
+            self.clock = moment_of(answer.get("HTTPHeaders", {}), "date")
+            yield page
 
-    def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects in bulk; what is gone already is success."""
-        batch: list[str] = []
-        for key in keys:
-            batch.append(key)
-            if len(batch) == _MAX_DELETE:
-                self._delete_batch(batch)
-                batch = []
-        if batch:
-            self._delete_batch(batch)
+    def _listed(self, page: Any, prefix: str) -> Iterator[Listed]:
+        where = self.settings.url(prefix)
+        for item in page.get("Contents", ()):
+            key, size, etag = (needed(item, name, where) for name in ("Key", "Size", "ETag"))
+            yield Listed(key, size, etag.strip('"'), item.get("LastModified"))
 
-    def _delete_batch(self, keys: list[str]) -> None:
-        if not self.provider.bulk_delete or not self._delete_in_bulk(keys):
-            for key in keys:
-                self.delete_one(key)
+    def delete_one(self, key: str) -> bool:
+        """Delete one object; what is gone already is success.
 
-    def _delete_in_bulk(self, keys: list[str]) -> bool:
-        """Delete up to 1,000 objects at once; return False where the store has no such call."""
-        # Not quiet: only what the answer names is known to be gone.
-        objects = {"Objects": [{"Key": key} for key in keys], "Quiet": False}
-
-        def ask() -> Any:
-            try:
-                return self.client.delete_objects(Bucket=self.settings.bucket, Delete=objects)
-            except self.client.exceptions.ClientError as error:
-                if unsupported(error):
-                    return None
-                raise
-
-        answer = self.call(f"delete {len(keys)} objects", ask)
-        if answer is None:
-            return False
-        for error in answer.get("Errors", ()):
-            raise StoreError(
-                f"{self.settings.url(error.get('Key', ''))}: cannot delete it",
-                why=f"the store answered {error.get('Code')}",
-                fix=fix_for(str(error.get("Code")), "s3:DeleteObject"),
-            )
-        unnamed = set(keys).difference(item.get("Key") for item in answer.get("Deleted", ()))
-        if unnamed:
-            raise StoreError(
-                f"{self.settings.url(min(unnamed))}: cannot delete it",
-                why="the store's answer does not say that it did",
-                fix="check that --endpoint is an S3 store, with no proxy that changes its answers",
-            )
-        return True
-
-    def delete_one(self, key: str) -> None:
-        """Delete one object by DeleteObject, which every store has."""
-        self.call(
+        Returns whether it only got a marker, as the bucket keeps versions.
+        """
+        answer = self.call(
             f"delete {key}",
             lambda: self.client.delete_object(Bucket=self.settings.bucket, Key=key),
         )
+        return bool(answer.get("DeleteMarker"))

@@ -18,6 +18,7 @@ from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.settings import (
     CONNECT_SECONDS,
     REQUESTS_AT_ONCE,
+    UPLOADS,
     Encryption,
     Pace,
     Retention,
@@ -37,7 +38,9 @@ class _Chosen:
         self._given = given
 
     def __getitem__(self, name: str) -> Any:
-        setting = self._settings.resolved[name]
+        setting = self._settings.resolved.get(name)
+        if setting is None:
+            return None  # of new objects, to a command that writes none
         if name not in self._given.values:
             return setting.value
         value = self._given.values[name]
@@ -96,7 +99,7 @@ def configure(settings: Settings, report: Report) -> tuple[StoreSettings, StoreO
         connect_seconds=chosen.option("connect_seconds", CONNECT_SECONDS),
         timeout_seconds=chosen["store_timeout"],
         attempts=chosen.option("attempts"),
-        uploads=chosen.option("uploads"),
+        uploads=chosen.option("uploads", UPLOADS),
         compare_etags=not chosen.option("ignore_checksum", default=False),
         compare_multipart_etags=chosen.option("multipart_etag", default=True),
         pace=_pace(chosen),

@@ -1,7 +1,6 @@
 """Encryption at rest and Object Lock, as they are asked for; each reader raises ValueError."""
 
 import base64
-import binascii
 import json
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from backup_manager.canonical import canonical
 from backup_manager.errors import UsageError
 
 ALGORITHM = "AES256"
-CUSTOMER_KEY_BYTES = 32
+_KEY_BYTES = 32
 ALGORITHMS = (ALGORITHM, "aws:kms", "aws:kms:dsse")
 LOCK_MODES = ("GOVERNANCE", "COMPLIANCE")
 # S3's limit is 2,048 characters of base64.
@@ -49,6 +48,20 @@ def kms_context(text: str) -> str:
     return data.decode()
 
 
+def customer_key(data: bytes) -> bytes:
+    if len(data) != _KEY_BYTES:
+        raise ValueError(f"the key has {len(data)} bytes", "an SSE-C key has 32 bytes")
+    return data
+
+
+def customer_key_base64(text: str | bytes) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("the key is no base64", "give the base64 of its 32 bytes") from None
+    return customer_key(data)
+
+
 def read_customer_key(path: Path) -> bytes:
     """Read an SSE-C key: 32 bytes, or the base64 of them. Raises UsageError."""
     fix = "write one with: head -c 32 /dev/urandom > FILE; and keep it: without it nothing is read"
@@ -60,16 +73,13 @@ def read_customer_key(path: Path) -> bytes:
         why = error.strerror or str(error)
         raise UsageError(f"{what} cannot be read", why=why, fix="check the mount") from error
     typed = data.endswith(b"\n") and data.strip().isalnum()
-    if len(data) == CUSTOMER_KEY_BYTES and not typed:
+    if len(data) == _KEY_BYTES and not typed:
         return data
     try:
-        key = base64.b64decode(data.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != CUSTOMER_KEY_BYTES:
+        return customer_key_base64(data.strip())
+    except ValueError:
         raise UsageError(
             f"{what} is no SSE-C key",
             why=f"it has {len(data)} bytes, which are neither a key's 32 nor the base64 of them",
             fix=fix,
-        )
-    return key
+        ) from None

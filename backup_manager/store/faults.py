@@ -93,8 +93,16 @@ _ACTIONS = (
 class AnswerError(Exception):
     """The store's answer to a hot call was an error."""
 
-    def __init__(self, status: int, code: str, message: str, content_type: str = "") -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        content_type: str = "",
+        operation: str = "PutObject",
+    ) -> None:
         super().__init__(f"{code}: {message}" if message else code)
+        self.operation = operation
         self.content_type = content_type
         self.status = status
         self.code = code
@@ -257,7 +265,11 @@ def _fix(code: str, error: BaseException) -> str:
 
 def _action(error: BaseException) -> str:
     """Return the permission that a call needs, by its name."""
-    operation = error.operation_name if isinstance(error, ClientError) else "PutObject"
+    operation = ""
+    if isinstance(error, ClientError):
+        operation = error.operation_name
+    elif isinstance(error, AnswerError):
+        operation = error.operation
     return _PERMISSIONS.get(operation, "")
 
 

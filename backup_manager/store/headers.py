@@ -7,7 +7,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from backup_manager.store.settings import StoreOptions
@@ -51,10 +52,9 @@ class Headers:
         retention = self._options.retention
         if retention is None:
             return {}
-        until = datetime.now(UTC) + timedelta(seconds=retention.seconds)
         return {
             "x-amz-object-lock-mode": retention.mode,
-            "x-amz-object-lock-retain-until-date": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "x-amz-object-lock-retain-until-date": retention.until().strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
     def install(self, client: Any) -> None:
@@ -102,6 +102,16 @@ def hides_md5(headers: Mapping[str, str], *, aws: bool) -> bool:
     algorithm = str(headers.get(_SSE, ""))
     plain = {"", "AES256"} if aws else {""}
     return algorithm not in plain or f"{_SSE}-customer-algorithm" in headers
+
+
+def moment_of(headers: Mapping[str, Any], name: str) -> datetime | None:
+    """Return the moment that a header of an answer says; None where it says none."""
+    try:
+        found = parsedate_to_datetime(str(headers.get(name)))
+    except (ValueError, OverflowError):
+        return None
+    # "-0000" is UTC too, of which nothing more is known (RFC 5322, section 3.3).
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def parse_header(text: str) -> tuple[str, str]:

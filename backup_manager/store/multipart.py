@@ -2,8 +2,9 @@
 
 import hashlib
 import re
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from backup_manager.errors import MismatchError, Reason
 from backup_manager.store.asked import explain_writing
@@ -21,9 +22,18 @@ from backup_manager.store.faults import (
 from backup_manager.store.headers import hides_md5
 from backup_manager.store.paging import pages
 from backup_manager.store.sender import UploadGoneError
+from backup_manager.volume.journal import Journal
 
 _MD5 = re.compile("[0-9a-f]{32}")
 _OF_PARTS = re.compile("[0-9a-f]{32}-[0-9]+")
+
+
+class Upload(NamedTuple):
+    """An open multipart upload; ``begun`` by the store's clock, as far as it tells."""
+
+    key: str
+    id: str
+    begun: datetime | None
 
 
 def etag_of_parts(etags: list[str]) -> str | None:
@@ -97,8 +107,7 @@ class Multipart:
         head = self._store.call(f"look at {key}", lambda: self._client.head_object(**there))
         if head.get("ObjectLockMode"):
             return
-        until = datetime.now(UTC) + timedelta(seconds=retention.seconds)
-        wanted = {"Mode": retention.mode, "RetainUntilDate": until}
+        wanted = {"Mode": retention.mode, "RetainUntilDate": retention.until()}
         self._store.call(
             f"lock {key}",
             lambda: self._client.put_object_retention(**there, Retention=wanted),
@@ -169,6 +178,10 @@ class Multipart:
 
         Where the store cannot list them, there are none.
         """
+        return [(upload.key, upload.id) for upload in self.opened(prefix)]
+
+    def opened(self, prefix: str) -> list[Upload]:
+        """List the same with when each was begun."""
         where = self._store.settings.url(prefix)
 
         def list_page(marks: dict[str, Any]) -> Any:
@@ -188,7 +201,9 @@ class Multipart:
 
         marks = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
         return [
-            (needed(item, "Key", where), needed(item, "UploadId", where))
+            Upload(
+                needed(item, "Key", where), needed(item, "UploadId", where), item.get("Initiated")
+            )
             for page in pages(ask, marks, where)
             for item in page.get("Uploads", ())
         ]
@@ -199,6 +214,29 @@ class Multipart:
         None if the upload is gone, or the store cannot or may not tell.
         """
         where = self._store.settings.url(key)
+        found: dict[int, tuple[int, str]] = {}
+        for page in self._pages_of_parts(key, upload_id):
+            if page is None:
+                return None
+            for part in page.get("Parts", ()):
+                etag = needed(part, "ETag", where).strip('"')
+                found[needed(part, "PartNumber", where)] = (needed(part, "Size", where), etag)
+        return found
+
+    def last_part(self, upload: Upload) -> datetime | None:
+        """Return when the newest part of an upload came, as far as the store tells."""
+        return max(
+            (
+                part["LastModified"]
+                for page in self._pages_of_parts(upload.key, upload.id)
+                for part in (page or {}).get("Parts", ())
+                if part.get("LastModified")
+            ),
+            default=None,
+        )
+
+    def _pages_of_parts(self, key: str, upload_id: str) -> Iterator[Any]:
+        """List an upload's parts; None is a page that the store cannot or may not tell."""
 
         def list_page(marks: dict[str, Any]) -> Any:
             try:
@@ -213,11 +251,15 @@ class Multipart:
         def ask(marks: dict[str, Any]) -> Any:
             return self._store.call(f"list the parts of {key}", lambda: list_page(marks))
 
-        found: dict[int, tuple[int, str]] = {}
-        for page in pages(ask, {"PartNumberMarker": "NextPartNumberMarker"}, where):
-            if page is None:
-                return None
-            for part in page.get("Parts", ()):
-                etag = needed(part, "ETag", where).strip('"')
-                found[needed(part, "PartNumber", where)] = (needed(part, "Size", where), etag)
-        return found
+        where = self._store.settings.url(key)
+        return pages(ask, {"PartNumberMarker": "NextPartNumberMarker"}, where)
+
+
+def abort_begun(multipart: Multipart, journal: Journal, key: Callable[[str], str]) -> None:
+    """Abort the uploads that a journal names, and forget each; ``key`` tells a name's key.
+
+    Raises StoreError, VolumeError.
+    """
+    for name, upload_id in journal.uploads():
+        multipart.abort(key(name), upload_id)
+        journal.end_upload(name)

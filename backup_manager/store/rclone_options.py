@@ -1,7 +1,5 @@
 """rclone's options as data: what each means here, and which change nothing."""
 
-import base64
-import binascii
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from backup_manager import values
 from backup_manager.store import rclone_values as read
 from backup_manager.store.encryption import (
     ALGORITHM,
-    CUSTOMER_KEY_BYTES,
+    customer_key,
+    customer_key_base64,
     lock_mode,
     sse_algorithm,
 )
@@ -106,20 +105,7 @@ def _algorithm_of_key(text: str) -> str:
 
 
 def _key(text: str) -> bytes:
-    key = os.fsencode(text)
-    if len(key) != CUSTOMER_KEY_BYTES:
-        raise ValueError(f"the key has {len(key)} bytes", "an SSE-C key has 32 bytes")
-    return key
-
-
-def _key_base64(text: str) -> bytes:
-    try:
-        key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("the key is no base64", "give the base64 of its 32 bytes") from None
-    if len(key) != CUSTOMER_KEY_BYTES:
-        raise ValueError(f"the key has {len(key)} bytes", "an SSE-C key has 32 bytes")
-    return key
+    return customer_key(os.fsencode(text))
 
 
 _PROVIDERS = {"gcs": "google", "googlecloudstorage": "google"}
@@ -222,7 +208,11 @@ OPTIONS = (
         secret=True,
     ),
     Option(
-        "s3-sse-customer-key-base64", "customer_key", _key_base64, "the same in base64", secret=True
+        "s3-sse-customer-key-base64",
+        "customer_key",
+        customer_key_base64,
+        "the same in base64",
+        secret=True,
     ),
     Option(
         "s3-sse-customer-key-md5",

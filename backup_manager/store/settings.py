@@ -1,6 +1,7 @@
 """Where backups go, and how the store is spoken to: all that the settings say of it."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from backup_manager.store.bandwidth import Timetable
@@ -10,6 +11,8 @@ CONNECT_SECONDS = 10.0
 TIMEOUT_SECONDS = 60.0
 # Threads, and so requests at once, beyond 16 do not help (measured against Ceph on two cores).
 REQUESTS_AT_ONCE = 16
+# How often the multipart upload of one file is begun, where others abort it.
+UPLOADS = 5
 # Few at a time: their parts are sent in parallel anyway, and each costs an open upload.
 BIG_FILES_AT_ONCE = 4
 
@@ -63,6 +66,10 @@ class Retention:
     mode: str
     seconds: float
 
+    def until(self) -> datetime:
+        """Return the end of it for an object that is written now."""
+        return datetime.now(UTC) + timedelta(seconds=self.seconds)
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -82,8 +89,8 @@ class StoreOptions:
     """How the store is spoken to.
 
     ``addressing``: virtual, path, or None for the provider's. ``headers``: more of them for each
-    new object. ``attempts``: how often one request is tried at most, ``uploads``: how often the
-    multipart upload of one file is begun anew; None for as long as there is patience, and 5.
+    new object. ``attempts``: how often one request is tried at most, None for as long as there is
+    patience; ``uploads``: how often the multipart upload of one file is begun at most.
     ``compare_etags``: compare them with MD5s of our own where they should be one.
     """
 
@@ -101,7 +108,7 @@ class StoreOptions:
     connect_seconds: float = CONNECT_SECONDS
     timeout_seconds: float = TIMEOUT_SECONDS
     attempts: int | None = None
-    uploads: int | None = None
+    uploads: int = UPLOADS
     compare_etags: bool = True
     compare_multipart_etags: bool = True
     pace: Pace = Pace()

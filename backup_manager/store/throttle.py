@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from backup_manager.report import Report
 from backup_manager.store.faults import throttled
+
+_T = TypeVar("_T")
 
 
 class Throttle:
@@ -26,7 +29,7 @@ class Throttle:
         self._ended = False
         self.slowed = 0
 
-    def run(self, call: Callable[[], str]) -> str:
+    def run(self, call: Callable[[], _T]) -> _T:
         """Make the call when it is its turn, and learn from how it ends."""
         began_in = self._enter()
         try:

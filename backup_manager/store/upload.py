@@ -24,7 +24,6 @@ from backup_manager.volume.rows import PartRow
 
 _PAGE = 64
 _JOIN_SECONDS = 3.0
-_UPLOADS = 5  # of one file whose uploads others abort
 
 
 class Uploader:
@@ -270,7 +269,7 @@ class Uploader:
     def _anew(self, big: BigFile) -> None:
         """Leave a file on the queue whose upload the store has lost; not for ever."""
         self._begun_anew[big.name] += 1
-        most = self._store.options.uploads or _UPLOADS
+        most = self._store.options.uploads
         if self._begun_anew[big.name] >= most:
             raise lost_too_often(self._store.settings.url(big.key), most)
         self._report.info("the store has lost a multipart upload: it is begun anew", file=big.name)

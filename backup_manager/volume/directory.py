@@ -36,7 +36,7 @@ FULL_BYTES = 1 << 20
 _PAGE = 1000
 # A read-only or broken volume refuses every file of a dump: then it is no use to go on.
 _MAX_FAILED = 20
-_PROBE = ".backup-manager-probe"
+PROBE = ".backup-manager-probe"
 
 
 class FileState(NamedTuple):
@@ -134,11 +134,11 @@ def check(volume: Path) -> None:
         if error.errno in FULL_ERRORS:
             raise full(what, error.strerror, where=volume) from error
         raise volume_error(what, error) from error
-    _remove_old_probes(volume)
+    remove_old_probes(volume)
 
 
 def _prove_writable(where: Path) -> None:
-    probe = where / f"{_PROBE}-{os.getpid()}"
+    probe = where / f"{PROBE}-{os.getpid()}"
     try:
         probe.unlink(missing_ok=True)
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -155,18 +155,18 @@ def _prove_writable(where: Path) -> None:
     probe.unlink(missing_ok=True)
 
 
-def _remove_old_probes(volume: Path) -> None:
+def remove_old_probes(volume: Path) -> None:
     """Remove what runs left that were killed at that moment; one at work misses nothing."""
-    for left in volume.glob(f"{_PROBE}-*"):
+    for left in volume.glob(f"{PROBE}-*"):
         with suppress(OSError):
             left.unlink()
 
 
-def free_bytes(volume: Path) -> int:
-    """Return the bytes that an ordinary user may still write."""
+def room(volume: Path) -> tuple[int, int | None]:
+    """Return the bytes and the inodes that an ordinary user may still take; None is no bound."""
     with volume_errors(f"the room on the volume {volume} cannot be asked for"):
         state = os.statvfs(volume)
-    return state.f_bavail * state.f_frsize
+    return state.f_bavail * state.f_frsize, state.f_favail if state.f_files else None
 
 
 def is_full(volume: Path) -> bool:

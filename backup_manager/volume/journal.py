@@ -30,8 +30,8 @@ METADATA = "metadata"
 class Journal(JournalFile):
     """One run's journal: its facts (see JournalFile), its files and their multipart uploads."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        super().__init__(path, create=create)
+    def __init__(self, path: Path, *, create: bool = False, look_only: bool = False) -> None:
+        super().__init__(path, create=create, look_only=look_only)
         statement = "SELECT count(*) FROM files WHERE confirmed = 0 AND name <> ?"
         with self._reading():
             self.waiting = int(self._db.execute(statement, (METADATA,)).fetchone()[0])

@@ -29,10 +29,12 @@ class JournalFile:
     batches of 256 or 1 s, everything else at once. Raises VolumeError where the volume refuses.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, look_only: bool = False) -> None:
         """Open the journal; raise DamagedJournalError if it is none that can be read.
 
-        Raises HeldError where another process has it open.
+        Raises HeldError where another process has it open. ``look_only``: neither the journal nor
+        a lock on it is written, and a change that was cut off is not undone, so what is there may
+        look damaged.
         """
         self._lock = threading.RLock()
         self._dirty = 0
@@ -40,7 +42,8 @@ class JournalFile:
         self._closed = False
         self._refused: BackupError | None = None
         self.path = path
-        uri = f"file:{_quoted(path)}?mode={'rwc' if create else 'rw'}"
+        mode = "ro&immutable=1" if look_only else "rwc" if create else "rw"
+        uri = f"file:{_quoted(path)}?mode={mode}"
         if not create and not path.exists():
             raise DamagedJournalError("there is none")
         with journal_errors(path):

@@ -116,9 +116,9 @@ class Run:
         return cls(place, journal)
 
     @classmethod
-    def open(cls, place: Place) -> "Run":
-        """Open a run that is there; raises DamagedJournalError."""
-        run = cls(place, Journal(place.journal))
+    def open(cls, place: Place, *, look_only: bool = False) -> "Run":
+        """Open a run that is there; raises DamagedJournalError. ``look_only``: see the journal."""
+        run = cls(place, Journal(place.journal, look_only=look_only))
         if run.journal.fact("id") is None:
             run.close()
             raise DamagedJournalError("it was never begun")

@@ -26,6 +26,7 @@ from backup_manager.errors import (
 )
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
+from backup_manager.store.deletion import Deletion
 from backup_manager.store.multipart import Multipart
 from backup_manager.store.retries import Patience
 from backup_manager.store.sender import Sender
@@ -344,7 +345,7 @@ def test_a_missing_object(backup: Backup, name: str) -> None:
 
 
 def test_all_objects_are_missing(backup: Backup) -> None:
-    backup.store.delete(item.key for item in backup.store.objects(""))
+    list(Deletion(backup.store).delete(backup.store.objects("")))
     missing = ("a", METADATA, "sub/b ü")
     assert "; ".join(f"{name} is missing" for name in (MANIFEST, *missing)) == backup.refusal()
 
@@ -356,6 +357,19 @@ def test_a_key_that_is_listed_twice_hides_no_missing_one(
     listed = list(backup.store.objects(f"{DIRECTORY}/"))
     monkeypatch.setattr(backup.store, "objects", lambda _prefix: [*listed, listed[-1]])
     assert "a is missing" == backup.refusal()
+
+
+def test_a_backup_that_is_being_removed(backup: Backup, journal: Journal) -> None:
+    """Nothing is published under the hands of prune; an empty tombstone was taken back."""
+    tombstone = Layout(DIRECTORY).tombstone
+    backup.store.put(tombstone, b"")
+    backup.verify()
+    assert None is journal.fact("superseded")
+    backup.store.put(tombstone, b"being removed")
+    with pytest.raises(HeldError, match="removed by prune or clean") as caught:
+        backup.verify()
+    assert (ExitCode.HELD, Reason.HELD) == (caught.value.exit_code, caught.value.reason)
+    assert "true" == journal.fact("superseded")
 
 
 @pytest.mark.parametrize("name", ["a", MANIFEST])

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+
+from tests.scoped import Scoped
 
 _HEAD = 4  # three bytes of length, one of the sequence
 _LONGEST = (1 << 24) - 1
@@ -26,7 +26,7 @@ class Command:
 Chooser = Callable[[Command], bool]
 
 
-class CommandProxy:
+class CommandProxy(Scoped):
     """Forwards to host:port; what it does at a command is set from the test.
 
     ``gone_from``: from the first command that it picks on, every connection is cut and new ones
@@ -51,16 +51,10 @@ class CommandProxy:
         self.refused = 0
         self._to_refuse = 0
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         threading.Thread(target=self._accept, daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._listener.close()
         self._cut_all()
 

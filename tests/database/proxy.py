@@ -3,13 +3,12 @@
 import socket
 import threading
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
+from tests.scoped import Scoped
 from tests.servers import free_port
 
 
-class Proxy:
+class Proxy(Scoped):
     """Forwards to host:port; what it does wrong is set from the test."""
 
     def __init__(self, host: str, port: int, *, listen: str = "127.0.0.1") -> None:
@@ -29,16 +28,10 @@ class Proxy:
         self.refuse = threading.Event()  # set: connections are closed at once
         self.seen: list[bytes] = []
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         threading.Thread(target=self._accept, daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._listener.close()
         self.cut_all()
 

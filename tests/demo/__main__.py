@@ -1,4 +1,4 @@
-"""`make demo`: a database is backed up to Ceph, read back, loaded elsewhere and compared.
+"""`make demo`: a database is backed up to Ceph, downloaded, loaded elsewhere and compared.
 
 Everything runs on loopback and under one scratch directory; nothing is left but a few small files
 in .cache/demo.
@@ -6,43 +6,51 @@ in .cache/demo.
 
 import gzip
 import json
-import os
 import secrets
-import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from tests import hard_schema
 from tests.command import DOUBLE, ROOT, find_dumpling
+from tests.comparison import Contents, contents, differences, schemas
 from tests.restore import (
     MANIFEST,
     RECORD,
     BackupBrokenError,
-    Fetched,
     LoadError,
-    fetch_backup,
     listing,
     load,
+    read_record,
 )
-from tests.servers import Ceph, Database, ExternalTiDB, MariaDB, ServerError, database
+from tests.servers import (
+    SEED_GRANTS,
+    Ceph,
+    Database,
+    ExternalTiDB,
+    ServerError,
+    database,
+    second_database,
+)
+from tests.servers.sql import quoted
 
 from . import data
-from .compare import compare
+from .command import BUCKET, PREFIX, NotShownError, finish, start
+from .compare import biggest, by_schema
 from .screen import Screen, mib
 from .watch import Moment, Watch, as_rows
 
-BUCKET, PREFIX, ACCOUNT = "demo-backups", "nightly/demo", "demo_backup"
+ACCOUNT = "demo_backup"
 KEPT = ROOT / ".cache" / "demo"
-OPTIONS = ("--threads=4", "--rows=50000", "--filesize=8MiB")
-_EXPORT_SECONDS = 300
-_SHOWN_OBJECTS = 8
+OPTIONS = ("--threads=4", "--rows=50000", "--filesize=8MiB", "--no-views=false")
+_SHOWN_OBJECTS = 12
 _SHOWN_MOMENTS = 8
 
 
@@ -54,7 +62,8 @@ class Demo:
         self.scratch = scratch
         self.volume = scratch / "volume"
         self.source: Database = database(scratch / "source")
-        self.target = MariaDB(scratch / "target", tidb=False)
+        # A TiDB that is there already is emptied of the demo's schemas when it starts as this one.
+        self.target = second_database(self.source, data.SCHEMAS, scratch / "target")
         self.store = Ceph(scratch / "ceph")
         self.external = isinstance(self.source, ExternalTiDB)
         self.dumpling = find_dumpling()
@@ -63,32 +72,42 @@ class Demo:
     def run(self) -> bool:
         self.prepare()
         before = self.source.gc_row()
-        summary = self.export()
-        directory = str(summary["backup"]).removeprefix(f"s3://{BUCKET}/")
+        held = contents(self.source, data.SCHEMAS)
+        directory = self.export()
         self.show(directory)
-        fetched = self.fetch(directory)
-        same = self.restore(fetched)
+        same = self.restore(self.download(directory), held)
         tidy = self.after(before)
-        self.keep(directory, fetched)
+        self.keep(directory)
         return same and tidy
 
     def prepare(self) -> None:
         kind = "the TiDB of TIDB_ADDR" if self.external else "a MariaDB dressed as TiDB"
-        self.screen.step(f"Starting {kind}, an empty MariaDB and Ceph; making some 300 MB of data")
+        self.screen.step(f"Starting {kind} and Ceph; making some 300 MB of data")
         self.volume.mkdir()
-        with ThreadPoolExecutor(2) as pool:
-            others = [pool.submit(self._begin, self.store), pool.submit(self._begin, self.target)]
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(self._begin, self.store)
             self._begin(self.source)
+            self._refuse_foreign()
             self._stack.callback(self._forget)
             data.create(self.source)
-            for other in others:
-                other.result()
+            other.result()
         self.password = secrets.token_urlsafe(24)
-        # Exactly the privileges of the operator's guide.
-        self.source.create_account(ACCOUNT, self.password)
+        # The privileges of the operator's guide, and one for the views.
+        grants = (*SEED_GRANTS, "SHOW VIEW ON *.*")
+        self.source.create_account(ACCOUNT, self.password, grants=grants)
         self.store.create_bucket(BUCKET)
-        for schema in data.SCHEMAS:
+        for schema in (data.SHOP, data.MEDIA, hard_schema.BULK):
             self.screen.say(f"   {schema}: {', '.join(self.source.tables(schema))}")
+        hard = ", ".join(hard_schema.SCHEMAS)
+        self.screen.say(
+            f"   {hard}: every type of column\n   and its ends, generated columns, partitions,"
+            " views on views, foreign keys in circles, names,\n   character sets and collations"
+        )
+
+    def _refuse_foreign(self) -> None:
+        there = sorted({*schemas(self.source)} & {*data.SCHEMAS})
+        if there:
+            raise NotShownError(f"these schemas are there already: {', '.join(there)}")
 
     def _begin(self, server: Database | Ceph) -> None:
         server.start()
@@ -96,68 +115,41 @@ class Demo:
 
     def _forget(self) -> None:
         if self.external:
-            data.drop(self.source)
+            for schema in data.SCHEMAS:
+                self.source.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
             self.source.execute(f"DROP USER IF EXISTS {ACCOUNT}@'%'")
 
-    def export(self) -> dict[str, object]:
+    def export(self) -> str:
+        """The key of the backup's directory."""
         self.screen.step("backup-manager export")
         double = self.dumpling == DOUBLE
         which = "the test double: no dumpling on PATH" if double else str(self.dumpling)
         self.screen.say(f"   Dumpling is {which}.\n")
-        argv, environment = self._command()
-        words = [shlex.quote(word.replace(f"{ROOT}/", "")) for word in argv]
-        shown = " \\\n       ".join([" ".join(words[:2]), *words[2:]])
-        self.screen.say(f"   {shown}\n   with the store's two keys in its environment\n")
-        process = subprocess.Popen(
-            argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, encoding="utf-8"
-        )
-        self._stack.callback(_end, process)
+        process = start(self.screen, self._stack, self.store, *self._export_words())
         watch = Watch(self.store, BUCKET, PREFIX, self.volume, process)
         watch.start()
-        try:
-            output, _ = process.communicate(timeout=_EXPORT_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise NotShownError(f"the export takes more than {_EXPORT_SECONDS} s") from None
+        summary = finish(self.screen, process)
         watch.join()
-        line = output.splitlines()[-1] if output else "{}"
-        self.screen.say(
-            f"\n   exit code {process.returncode}; the last line of its stdout:\n   {line}"
-        )
-        if process.returncode != 0:
-            raise NotShownError("the export failed")
         self._show_moments(watch.moments)
-        summary: dict[str, object] = json.loads(line)
-        return summary
+        return str(summary["backup"]).removeprefix(f"s3://{BUCKET}/")
 
-    def _command(self) -> tuple[list[str], dict[str, str]]:
+    def _export_words(self) -> list[str]:
         file = self.scratch / "password"
         file.touch(mode=0o600)
         file.write_text(self.password + "\n")
-        argv = [
-            str(Path(sys.executable).with_name("backup-manager")),
+        words = [
             "export",
             f"--host={self.source.host}",
             f"--port={self.source.port}",
             f"--user={ACCOUNT}",
             f"--password-file={file}",
-            "--provider=ceph",
-            f"--endpoint={self.store.http}",
-            f"--bucket={BUCKET}",
-            f"--prefix={PREFIX}",
             f"--volume={self.volume}",
             f"--dumpling={self.dumpling}",
             *(f"--dumpling-option={option}" for option in OPTIONS),
         ]
-        if self.external:
-            argv.append("--table-filter=demo*.*")  # the rest of that cluster is not ours
-        # Of the user's settings for other backups and stores, none.
-        foreign = ("AWS_", "BACKUP_MANAGER_", "S3_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-        keys = {
-            "AWS_ACCESS_KEY_ID": self.store.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.store.secret_key,
-        }
-        return argv, kept | keys
+        if self.external:  # the rest of that cluster is not ours
+            words += [f'--table-filter="{schema}".*' for schema in data.SCHEMAS]
+        return words
 
     def _show_moments(self, moments: list[Moment]) -> None:
         if not moments or not moments[-1].objects:
@@ -174,36 +166,45 @@ class Demo:
         self.screen.step(f"What the bucket holds: s3://{BUCKET}/{directory}/")
         objects = listing(self.store.client(), BUCKET, directory)
         rows = [("bytes", "name")]
-        rows += [(f"{each.bytes:,}", each.name) for each in objects[:_SHOWN_OBJECTS]]
+        some = objects[:: -(-len(objects) // _SHOWN_OBJECTS)]
+        rows += [(f"{each.bytes:,}", each.name) for each in some]
         self.screen.table(rows, right=(0,))
-        rest = len(objects) - _SHOWN_OBJECTS
+        rest = len(objects) - len(some)
         total = sum(each.bytes for each in objects)
         more = f"and {rest} more; " if rest > 0 else ""
-        self.screen.say(f"   {more}{len(objects)} objects, {mib(total)} in all")
+        self.screen.say(f"   {more}{len(objects)} objects, {mib(total)} in all\n\n   {RECORD}:")
+        self.screen.say(textwrap.indent(self._record(directory), "   "))
 
-    def fetch(self, directory: str) -> Fetched:
-        self.screen.step("Reading it back with boto3, each file against the manifest")
-        fetched = fetch_backup(self.store.client(), BUCKET, directory, self.scratch / "fetched")
-        pretty = json.dumps(fetched.record, indent=2, ensure_ascii=False)
-        self.screen.say(f"   {RECORD}:")
-        self.screen.say("\n".join(f"   {line}" for line in pretty.splitlines()))
-        self.screen.say(
-            f"\n   {len(fetched.rows)} files have the size, ETag and SHA-256 of {MANIFEST}"
-        )
-        return fetched
+    def _record(self, directory: str) -> str:
+        record = read_record(self._get(f"{directory}/{RECORD}"))
+        return json.dumps(record, indent=2, ensure_ascii=False)
 
-    def restore(self, fetched: Fetched) -> bool:
-        self.screen.step("Loading it into the empty database with the mariadb client")
-        load(self.target, fetched.files)
-        shutil.rmtree(fetched.files)
-        self.screen.step("Comparing every table's checksum")
-        rows, good = compare(self.source, self.target, data.SCHEMAS)
-        self.screen.table(rows, right=(2, 3, 4))
-        self.screen.say(
-            f"   The view {data.VIEW} stayed behind: Dumpling dumps views only with"
-            " --no-views=false,\n   which needs SHOW VIEW beyond the README's grants."
-        )
-        return good
+    def _get(self, key: str) -> bytes:
+        return self.store.client().get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    def download(self, directory: str) -> Path:
+        self.screen.step("backup-manager download")
+        into = self.scratch / "downloaded"
+        words = ("download", f"s3://{BUCKET}/{directory}", str(into))
+        finish(self.screen, start(self.screen, self._stack, self.store, *words))
+        return into
+
+    def restore(self, files: Path, before: Contents) -> bool:
+        kind = "that TiDB, emptied," if self.external else "a second, empty MariaDB"
+        self.screen.step(f"Loading it into {kind} with the mariadb client")
+        self._begin(self.target)
+        load(self.target, files)
+        shutil.rmtree(files)
+        self.screen.step("Comparing what makes each schema, table and view, and CHECKSUM TABLE")
+        names = data.SCHEMAS if self.external else None  # a MariaDB has nothing else
+        after = contents(self.target, names)
+        self.screen.table(by_schema(before, after), right=(1, 2, 3))
+        self.screen.say()
+        self.screen.table(biggest(before, after), right=(1, 2, 3))
+        found = differences(before, after)
+        for each in found:
+            self.screen.say(f"   {each}")
+        return not found
 
     def after(self, before: tuple[str, str]) -> bool:
         self.screen.step("What is left behind")
@@ -220,32 +221,16 @@ class Demo:
         self.screen.table([("what", "found", ""), *rows])
         return all(good for _, _, good in facts)
 
-    def keep(self, directory: str, fetched: Fetched) -> None:
+    def keep(self, directory: str) -> None:
         """Leave what is small: the record, the manifest, the listing."""
         shutil.rmtree(KEPT, ignore_errors=True)
         KEPT.mkdir(parents=True)
-        pretty = json.dumps(fetched.record, indent=2, ensure_ascii=False)
-        (KEPT / RECORD).write_text(pretty + "\n", encoding="utf-8")
-        client = self.store.client()
-        manifest = client.get_object(Bucket=BUCKET, Key=f"{directory}/{MANIFEST}")["Body"].read()
-        (KEPT / MANIFEST.removesuffix(".gz")).write_bytes(gzip.decompress(manifest))
-        lines = [f"{each.bytes:>12} {each.name}\n" for each in listing(client, BUCKET, directory)]
+        (KEPT / RECORD).write_text(self._record(directory) + "\n", encoding="utf-8")
+        manifest = gzip.decompress(self._get(f"{directory}/{MANIFEST}"))
+        (KEPT / MANIFEST.removesuffix(".gz")).write_bytes(manifest)
+        objects = listing(self.store.client(), BUCKET, directory)
+        lines = [f"{each.bytes:>12} {each.name}\n" for each in objects]
         (KEPT / "listing.txt").write_text("".join(lines), encoding="utf-8")
-
-
-class NotShownError(Exception):
-    """Something that the demo promises to show was not so."""
-
-
-def _end(process: "subprocess.Popen[str]") -> None:
-    """The export ends by itself; this is for a demo that was interrupted."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(25)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

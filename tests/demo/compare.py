@@ -1,38 +1,36 @@
-"""Two databases side by side, table by table."""
+"""What was in the first server and what came into the second, side by side."""
 
-from collections.abc import Iterable
+from tests.comparison import Contents, Item, differences
 
-from tests.servers import Database, ExternalTiDB
-from tests.servers.sql import quoted
-
-
-def compare(
-    source: Database, target: Database, schemas: Iterable[str]
-) -> tuple[list[tuple[str, ...]], bool]:
-    """A table of every table's checksum here and there, and whether all are the same."""
-    # A real TiDB has no CHECKSUM TABLE: then both sides compute theirs by plain SQL.
-    plain = isinstance(source, ExternalTiDB)
-    rows: list[tuple[str, ...]] = [("schema", "table", "rows", "before", "loaded back", "")]
-    good = True
-    for schema in schemas:
-        sums = [_checksums(server, schema, plain=plain) for server in (source, target)]
-        for table in sorted(sums[0].keys() | sums[1].keys()):
-            before, after = (each.get(table) for each in sums)
-            same = before is not None and before == after
-            good = good and same
-            shown = ["missing" if each is None else f"{each:,}" for each in (before, after)]
-            verdict = "same" if same else "DIFFERS"
-            rows.append((schema, table, _count(source, schema, table), *shown, verdict))
-    return rows, good
+Row = tuple[str, ...]
+_SHOWN_TABLES = 6
 
 
-def _checksums(server: Database, schema: str, *, plain: bool) -> dict[str, int | None]:
-    like = ExternalTiDB(server.host, server.port) if plain else server
-    return like.checksum_tables(schema)
+def by_schema(before: Contents, after: Contents) -> list[Row]:
+    """A table of the schemas: how much is in each, and whether all of it is the same."""
+    rows: list[Row] = [("schema", "tables", "views", "rows", "")]
+    for schema in dict.fromkeys(schema for schema, _ in (*before, *after)):
+        there, back = (
+            {key: one[key] for key in one if key[0] == schema} for one in (before, after)
+        )
+        kinds = [item.kind for item in there.values()]
+        total = sum(item.rows or 0 for item in there.values() if item.kind == "table")
+        verdict = "DIFFERS" if differences(there, back) else "same"
+        counts = (f"{kinds.count('table'):,}", f"{kinds.count('view'):,}", f"{total:,}")
+        rows.append((schema, *counts, verdict))
+    return rows
 
 
-def _count(server: Database, schema: str, table: str) -> str:
-    if table not in server.tables(schema):
-        return "-"
-    ((count,),) = server.execute(f"SELECT COUNT(*) FROM {quoted(schema)}.{quoted(table)}")
-    return f"{count:,}"
+def biggest(before: Contents, after: Contents) -> list[Row]:
+    """A table of the checksums of the tables with the most rows."""
+    rows: list[Row] = [("some tables", "rows", "checksum before", "loaded back")]
+    most = sorted(before.items(), key=lambda pair: -(pair[1].rows or 0))
+    shown = [(key, item) for key, item in most if item.kind == "table"][:_SHOWN_TABLES]
+    for (schema, name), item in shown:
+        told = (_checksum(each) for each in (item, after.get((schema, name))))
+        rows.append((f"{schema}.{name}", f"{item.rows:,}", *told))
+    return rows
+
+
+def _checksum(item: Item | None) -> str:
+    return "missing" if item is None or item.checksum is None else f"{item.checksum:,}"

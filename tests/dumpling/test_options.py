@@ -12,7 +12,6 @@ from backup_manager.dumpling.binary import Flag
 from backup_manager.dumpling.command import (
     check_user,
     command,
-    output_of,
     output_option,
     public_argv,
     secret_environment,
@@ -288,7 +287,6 @@ def test_a_colon_in_the_user() -> None:
 )
 def test_the_output_is_read_as_a_url(path: str, expected: str) -> None:
     assert f"--output={expected}" == output_option(Path(path))
-    assert Path(path) == output_of(["/dumpling", output_option(Path(path)), "--threads=1"])
 
 
 def test_a_password_by_the_environment_is_not_in_argv() -> None:

@@ -5,11 +5,10 @@ import socket
 import struct
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.command import Export
 from tests.running import Running
+from tests.scoped import Scoped
 from tests.servers import program
 
 _PORT = 53
@@ -20,7 +19,7 @@ _SERVFAIL = 2
 _ANSWER, _RECURSIVE = 0x8000, 0x0180
 
 
-class NameServer:
+class NameServer(Scoped):
     """Every name is 127.0.0.1, while it does not fail. On a loopback address of its own: root only.
 
     ``failures``: how many questions were answered SERVFAIL.
@@ -33,16 +32,10 @@ class NameServer:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((self.address, _PORT))
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         threading.Thread(target=self._serve, daemon=True).start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._socket.close()
 
     def _serve(self) -> None:
@@ -67,7 +60,7 @@ class NameServer:
             records = struct.pack("!HHHIH4B", 0xC00C, _TYPE_A, 1, 0, 4, 127, 0, 0, 1)
         return _HEADER.pack(number, flags, 1, 1 if records else 0, 0, 0) + question + records
 
-    def start(self, export: Export, scratch: Path) -> Running:
+    def start_export(self, export: Export, scratch: Path) -> Running:
         """Start a run that asks this server for names, in a mount namespace of its own."""
         resolver = scratch / "resolv.conf"
         resolver.write_text(f"nameserver {self.address}\noptions attempts:1 timeout:1\n")

@@ -173,7 +173,7 @@ def test_a_name_that_cannot_be_resolved_for_a_while(
     export = double(replay(3, 1), controls, endpoint=endpoint, table_filter=[])
     with NameServer() as names:
         names.failing = True
-        with names.start(export, tmp_path) as running:
+        with names.start_export(export, tmp_path) as running:
             running.wait_until(lambda: names.failures > 0)
             names.failing = False
             running.wait_for("dumping")

@@ -11,7 +11,7 @@ from .s3 import S3Server
 from .seaweedfs import SeaweedFS
 from .signatures import Account
 from .sql import GC_COMMENT, GC_NAME, GC_VALUE, SEED_GRANTS, Database
-from .tidb import ExternalTiDB, database, external_tidb
+from .tidb import ExternalTiDB, database, external_tidb, second_database
 from .toxiproxy import Line, Toxiproxy, find_go
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "free_port",
     "missing",
     "program",
+    "second_database",
     "wait_until",
 ]

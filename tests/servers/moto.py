@@ -15,10 +15,8 @@ import json
 import re
 import secrets
 import time
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
 
 import boto3
@@ -26,6 +24,7 @@ from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from tests.s3_proxy import Answer, Request, S3Proxy
+from tests.scoped import Scoped
 
 from .gateway import Gateway
 from .signatures import Account
@@ -34,24 +33,18 @@ ISSUER, AUDIENCE = "https://oidc.example.com/id/1", "sts.amazonaws.com"
 _ORDERED = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
 
 
-class Moto(AbstractContextManager["Moto"]):
+class Moto(Scoped):
     """moto's server in a thread; its state is this process's."""
 
     def __init__(self) -> None:
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.url = f"http://{host}:{port}"
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._server.stop()
 
     def client(self, service: str) -> Any:

@@ -3,11 +3,12 @@
 import http.client
 import json
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.scoped import Scoped
 
 from .ports import free_port, is_open
 from .process import Process, run
@@ -34,7 +35,7 @@ def promtool(*argv: str) -> str:
     return run([PROMTOOL, *argv])
 
 
-class _Server:
+class _Server(Scoped):
     def __init__(self, argv: list[str], directory: Path) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -42,17 +43,11 @@ class _Server:
         self._argv = [*argv, f"--web.listen-address=127.0.0.1:{self.port}"]
         self._process: Process | None = None
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._process = Process(self._argv, log=self.log)
         self._process.wait_ready(lambda: is_open(self.port))
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         assert self._process
         self._process.stop(grace=3)
 

@@ -3,11 +3,12 @@
 import secrets
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+
+from tests.scoped import Scoped
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client  # annotations: not installed where tests only run
@@ -23,7 +24,7 @@ def make_keys() -> tuple[str, str]:
     return secrets.token_hex(10).upper(), secrets.token_hex(20)
 
 
-class S3Server:
+class S3Server(Scoped):
     """An S3 server on loopback, and the one account that may do all."""
 
     http: str
@@ -36,23 +37,8 @@ class S3Server:
     def start(self) -> None:
         raise NotImplementedError
 
-    def stop(self) -> None:
-        raise NotImplementedError
-
     def kill(self) -> None:
         raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def client(
         self,

@@ -1,6 +1,7 @@
 """A real TiDB that is there already, in place of the double: TIDB_ADDR=host:port."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from .mariadb import MariaDB
@@ -58,3 +59,27 @@ def external_tidb() -> ExternalTiDB | None:
 def database(directory: Path) -> Database:
     """The TiDB of TIDB_ADDR, or else a MariaDB in its clothes under `directory`; not started."""
     return external_tidb() or MariaDB(directory)
+
+
+class _EmptiedTiDB(ExternalTiDB):
+    """The same TiDB without some schemas: starting it drops them."""
+
+    def __init__(self, server: ExternalTiDB, schemas: Iterable[str]) -> None:
+        super().__init__(server.host, server.port)
+        self._schemas = list(schemas)
+
+    def start(self) -> None:
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+            for schema in self._schemas:
+                cursor.execute(f"DROP DATABASE IF EXISTS {quoted(schema)}")
+
+
+def second_database(first: Database, schemas: Iterable[str], directory: Path) -> Database:
+    """A server to load the schemas of the first one into, without them; not started.
+
+    A MariaDB under `directory`; of a real TiDB there is but one, which loses the schemas.
+    """
+    if isinstance(first, ExternalTiDB):
+        return _EmptiedTiDB(first, schemas)
+    return MariaDB(directory, tidb=False)

@@ -8,9 +8,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from tests.scoped import Scoped
 
 from .ports import free_port, is_open
 from .process import TAIL_LINES, Process, ServerError
@@ -61,7 +62,7 @@ def _build() -> Path:
     return binary
 
 
-class Toxiproxy:
+class Toxiproxy(Scoped):
     """One server with any number of proxies; its log is in `directory`.
 
     with Toxiproxy(directory) as toxiproxy:
@@ -87,18 +88,6 @@ class Toxiproxy:
         if self._process is not None:
             self._process.stop(grace=1)
             self._process = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def proxy(self, name: str, upstream: str) -> "Line":
         """A new proxy before http://host:port, on a port of its own."""

@@ -15,9 +15,9 @@ from backup_manager.errors import (
     StoreError,
 )
 from backup_manager.signals import Stop
-from backup_manager.store import client as module
 from backup_manager.store import probe
 from backup_manager.store.client import Listed, Store
+from backup_manager.store.deletion import Deletion
 from backup_manager.store.faults import code_of, status_of
 from backup_manager.store.multipart import Multipart, etag_of_parts
 from backup_manager.store.retries import Patience
@@ -48,17 +48,6 @@ def test_listing_page_by_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted(expected, key=lambda one: one.key.encode()) == found
     assert 3 == len(pages)
     assert [] == list(store.objects("nothing/"))
-
-
-def test_deleting_in_bulk(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_DELETE", 2)
-    keys = ["a b", "ü", "c<>&'\"", "d", "e"]
-    for key in keys:
-        store.put(key, b"")
-    store.put("stays", b"")
-    store.delete([*keys, "never there"])
-    assert ["stays"] == [item.key for item in store.objects("")]
-    store.delete([])
 
 
 def test_deleting_one(store: Store) -> None:
@@ -93,7 +82,7 @@ def test_over_https(ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch) ->
     store = new_store(ceph.https, bucket)
     store.put("k", b"data", if_none_match=True)
     assert b"data" == store.get("k", limit=10)
-    store.delete(["k"])
+    assert [(1, 4)] == list(Deletion(store).delete(store.objects("")))
     upload = Multipart(store).create("m")
     Multipart(store).abort("m", upload)
     assert [] == list(store.objects(""))
@@ -205,7 +194,10 @@ def limited(ceph: Ceph, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Store:
 def test_a_key_that_may_not_delete(limited: Store, ceph: Ceph, bucket: str) -> None:
     ceph.set_policy(bucket, deny(bucket, "s3:DeleteObject"))
     limited.put("k", b"")
-    for call in (lambda: limited.delete(["k"]), lambda: limited.delete_one("k")):
+    for call in (
+        lambda: list(Deletion(limited).delete(limited.objects(""))),
+        lambda: limited.delete_one("k"),
+    ):
         assert "s3:DeleteObject" in refusal(call).fix
     assert ["k"] == [item.key for item in limited.objects("")]
 

@@ -4,11 +4,10 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from inotify_simple import Event, INotify, flags
 
+from tests.scoped import Scoped
 from tests.torture.points import FILE
 from tests.torture.striker import Striker
 
@@ -23,7 +22,7 @@ _EVENTS = (
 _READ_MILLISECONDS = 50
 
 
-class VolumeEvents:
+class VolumeEvents(Scoped):
     """Tells the striker of every file event below a volume.
 
     It hears of them a moment later than they happen: what it strikes at is near the event.
@@ -37,17 +36,11 @@ class VolumeEvents:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         self._watch(self._volume)
         self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._ending.set()
         self._thread.join()
         self._inotify.close()

@@ -5,11 +5,10 @@ import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tests.command import END_SECONDS, Export, Result
 from tests.s3_proxy import Request
+from tests.scoped import Scoped
 from tests.servers import Ceph, Database, wait_until
 from tests.torture import confirmed
 from tests.torture.confirmed import Confirmed
@@ -59,7 +58,7 @@ class Struck:
         return said[-1] if said else "starting"
 
 
-class Scene:
+class Scene(Scoped):
     """Strangers lie under the prefix from the start; leaving removes all that is in the bucket."""
 
     def __init__(self, ground: Ground, shape: Shape, directory: Path) -> None:
@@ -75,7 +74,7 @@ class Scene:
         self._accepted_before = 0
         self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
         enter = self._stack.enter_context
         ground = self.ground
         self._stack.callback(self._clear)
@@ -97,14 +96,8 @@ class Scene:
             **self.shape.settings,
             environment=self.shape.environment,
         )
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         self._stack.close()
 
     def _clear(self) -> None:

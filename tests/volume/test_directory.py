@@ -54,7 +54,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(path: Path) -> None:
-    free = directory.free_bytes(path)
+    free = directory.room(path)[0]
     (path / "ballast").write_bytes(b"x" * free)
 
 
@@ -308,7 +308,7 @@ def test_making_a_directory_durable(tmp_path: Path) -> None:
         sync_directory(tmp_path / "gone")
 
 
-def test_free_bytes(small: Path) -> None:
-    free = directory.free_bytes(small)
+def test_room(small: Path) -> None:
+    free = directory.room(small)[0]
     (small / "file").write_bytes(b"x" * 65536)
-    assert free - 65536 == directory.free_bytes(small)
+    assert free - 65536 == directory.room(small)[0]
