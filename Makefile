@@ -12,7 +12,7 @@ export PYTHON ?= python3
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compare: two minutes
+demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compare: a minute
 	@$(BIN)/python -m tests.demo
 
 # Coverage is measured in every subprocess too, which makes the whole a fifth slower.

@@ -3,13 +3,14 @@
 import os
 import sys
 
-from backup_manager import signals
+from backup_manager import loading, signals
 
 
 def main() -> None:
     """Set the signal handlers, then load the rest and run the command line."""
     _fill_standard_streams()
     stop = signals.install()
+    loading.begin()
     # Imported here: boto3 and the like take half a second, and SIGTERM may come in it.
     from backup_manager.cli import run  # noqa: PLC0415 - see above
 

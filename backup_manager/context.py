@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from backup_manager import loading
 from backup_manager.canonical import timestamp
 from backup_manager.errors import BackupError
 from backup_manager.metrics import Metrics, open_metrics
@@ -37,6 +38,7 @@ class Context:
         ``wrong`` takes what is wrong, as ``Settings`` has it.
         """
         self.used = True
+        loading.end()  # what a command needs it has imported before it asks for its settings
         self.stop.check()
         settings = Settings(flags, os.environ, command, wrong=wrong)
         self.report.set_level(settings["log_level"], quiet=settings["quiet"])

@@ -1,4 +1,4 @@
-"""The servers that many tests share: each starts once, when the first test asks for it.
+"""The servers that many tests share: each starts once a worker, when the first test asks for it.
 
 They are never emptied: a test makes schemas, accounts and buckets under names of its own
 (`unique`).
@@ -10,11 +10,15 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.command import find_dumpling
 from tests.servers import Ceph, Database, MariaDB, Rclone, S3Server, SeaweedFS, database, missing
+from tests.sharing import CephForAll, ceph_of_all
+
+_SHARED = pytest.StashKey[CephForAll]()
 
 # Who starts us in the background (a shell's `&`, nohup, some CI) may have had these ignored. That
 # is inherited, and the programs under test respect it: their signals' tests would all fail.
@@ -48,9 +52,26 @@ def plain_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]
         yield server
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist, which is about to start, where the Ceph for all of them is."""
+    config: pytest.Config = node.config
+    if _SHARED not in config.stash:
+        shared = config.stash[_SHARED] = CephForAll()
+        config.add_cleanup(shared.stop)
+        shared.start()
+    node.workerinput["ceph"] = config.stash[_SHARED].where
+
+
 @pytest.fixture(scope="session")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+def ceph(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ceph]:
+    """Ceph, which all workers share: who stops it or hurts it needs another one."""
     _need("ceph-mon", "ceph-osd", "radosgw")
+    if where := getattr(request.config, "workerinput", {}).get("ceph"):
+        yield ceph_of_all(where)
+        return
     with Ceph(tmp_path_factory.mktemp("ceph")) as server:
         yield server
 

@@ -101,7 +101,7 @@ class Fetcher:
             begun = part.bytes
             try:
                 self._fill(part, row)
-                if False and part.sha256 != row.sha256:
+                if begun and part.sha256 != row.sha256:
                     # It may be the beginning, which a crash of the machine can spoil.
                     begun = 0
                     self._count(-row.bytes)

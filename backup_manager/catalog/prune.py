@@ -129,15 +129,15 @@ def _look(catalog: Catalog, names: list[Found]) -> Generator[Seen]:
         backup = catalog.read(found)
         begun = removal_begun(catalog, backup.layout)
         if backup.state is State.OPERATOR:
-            backup = _locked(catalog, backup)
+            backup = replace(backup, locked=lock_on(store, backup.layout.root))
+        if backup.record:
+            # All are in memory at once, and these may be long.
+            slim = replace(backup.record, warnings=(), dumpling_options=())
+            backup = replace(backup, record=slim)
         return Seen(backup, begun)
 
     at_once = store.options.pace.requests_at_once
     yield from ahead(look, names, at_once=at_once, look=catalog.stop.check)
-
-
-def _locked(catalog: Catalog, backup: Backup) -> Backup:
-    return replace(backup, locked=lock_on(catalog.store, backup.layout.root))
 
 
 def wrong_with(catalog: Catalog, backup: Backup) -> str:

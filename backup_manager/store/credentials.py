@@ -70,7 +70,7 @@ class Lookup:
 
         Raises CredentialsError, or UsageError for wrong settings, within 45 s.
         """
-        identity = self._identity(new_session())
+        identity = self._identity()
         identity.check()
         try:
             return bounded(stop, lambda: self._patiently(stop), seconds=_LOOKUP_SECONDS)
@@ -105,14 +105,14 @@ class Lookup:
 
     def learn(self) -> Identity:
         """Have all secrets kept that are about to be used as a proof. Raises UsageError."""
-        identity = self._identity(new_session())
+        identity = self._identity()
         for secret in identity.secrets():
             self.keep_secret(secret)
         return identity
 
-    def _identity(self, session: botocore.session.Session) -> Identity:
+    def _identity(self) -> Identity:
         environ = {name: text for name, text in os.environ.items() if name not in self._hidden}
-        return Identity(session, environ)
+        return Identity(_reading_session(), environ)
 
     def _asking(self) -> botocore.session.Session:
         """Return a session that asks for credentials; what it asks is bounded."""
@@ -230,9 +230,14 @@ def new_session() -> botocore.session.Session:
     return session
 
 
+def _reading_session() -> botocore.session.Session:
+    """Return a session that tells what variables and profiles say; it is there at once."""
+    return botocore.session.Session(include_builtin_handlers=False)
+
+
 def check_access() -> None:
     """Raise UsageError for variables and profiles that cannot give credentials; nobody is asked."""
-    Identity(new_session()).check()
+    Identity(_reading_session()).check()
 
 
 def install(session: botocore.session.Session, credentials: Renewing) -> None:

@@ -8,6 +8,7 @@ import urllib3
 from botocore.config import Config
 from urllib3.exceptions import InsecureRequestWarning
 
+from backup_manager import loading
 from backup_manager.store.providers import PROVIDERS
 from backup_manager.store.settings import StoreOptions, StoreSettings
 
@@ -44,13 +45,14 @@ def open_client(
         # It was said once, loudly; not again with each request.
         urllib3.disable_warnings(InsecureRequestWarning)
     session = boto3.Session(botocore_session=core)
-    return session.client(
-        "s3",
-        endpoint_url=settings.endpoint,
-        region_name=settings.region or session.region_name or provider.region,
-        verify=verified_by(options),
-        config=config,
-    )
+    with loading.paused():  # botocore reads megabytes of JSON
+        return session.client(
+            "s3",
+            endpoint_url=settings.endpoint,
+            region_name=settings.region or session.region_name or provider.region,
+            verify=verified_by(options),
+            config=config,
+        )
 
 
 def verified_by(options: StoreOptions) -> bool | str | None:

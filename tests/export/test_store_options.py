@@ -73,7 +73,7 @@ def test_a_key_of_ones_own(
     settings = {"sse_customer_key_file": file, "log_level": "debug"}
     result = double(_PLAN, **_secure(ceph), **settings).run().expect(0)
 
-    client = ceph.client(secure=True)
+    client = ceph.new_client(secure=True)
     name = f"{result.directory}/backup.json"
     with pytest.raises(client.exceptions.ClientError):
         client.get_object(Bucket=bucket, Key=name)

@@ -347,12 +347,13 @@ def test_a_power_cut_after_the_dump(
     held: Chooser,
     let_through: int,
 ) -> None:
-    seen = 0
+    through: set[str] = set()
 
     def the_later_ones(request: Request) -> bool:
-        nonlocal seen
-        seen += held(request)
-        return held(request) and seen > let_through
+        # By names: a file that was closed twice may be sent twice, and counts once.
+        if held(request) and len(through) < let_through:
+            through.add(request.target)
+        return held(request) and request.target not in through
 
     few = {"replay": {"files": 40, "bytes": 300}}
     tree = [{"misdeed": "subdirectories"}, {"misdeed": "odd-names"}]

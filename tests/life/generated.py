@@ -21,9 +21,9 @@ BUCKET, PREFIX = "generated", "many"
 RUN = "1a2b3c4d" + "0" * 24
 NAME = f"backup-2026-11-22T10:00:00Z-{RUN[:8]}"
 _ROOT = f"{PREFIX}/{NAME}"
-_BODY = b"INSERT INTO `t` VALUES (1);\n"
-_SHA256 = hashlib.sha256(_BODY).hexdigest()
-_ETAG = hashlib.md5(_BODY, usedforsecurity=False).hexdigest()
+BODY = b"INSERT INTO `t` VALUES (1);\n"
+_SHA256 = hashlib.sha256(BODY).hexdigest()
+_ETAG = hashlib.md5(BODY, usedforsecurity=False).hexdigest()
 _PAGE = 1000
 _METADATA = "metadata"
 
@@ -50,7 +50,7 @@ class Generated:
         packed = io.BytesIO()
         with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, compresslevel=1) as file:
             for name in self._names:
-                row = {"name": name, "bytes": len(_BODY), "sha256": _SHA256, "etag": _ETAG}
+                row = {"name": name, "bytes": len(BODY), "sha256": _SHA256, "etag": _ETAG}
                 file.write(canonical(row) + b"\n")
         return packed.getvalue()
 
@@ -66,7 +66,7 @@ class Generated:
             "source": {"host": "tidb", "port": 4000, "version": "8.5.0"},
             "dumpling": {"version": "v8.5.0", "options": []},
             "files": len(self._names),
-            "bytes": len(self._names) * len(_BODY),
+            "bytes": len(self._names) * len(BODY),
             "manifest": {
                 "key": "manifest.jsonl.gz",
                 "sha256": hashlib.sha256(self.manifest).hexdigest(),
@@ -79,7 +79,7 @@ class Generated:
     def get(self, key: str) -> bytes | None:
         if key in self.gone:
             return None
-        return self._own.get(key) or (_BODY if key.startswith(f"{_ROOT}/") else None)
+        return self._own.get(key) or (BODY if key.startswith(f"{_ROOT}/") else None)
 
     def listing(self, prefix: str, delimiter: str, after: str, most: int) -> bytes:
         """A page of ListObjectsV2; tokens are the keys that came last."""
@@ -95,8 +95,8 @@ class Generated:
             at += 1
             if key in self.gone or not key.startswith(prefix):
                 continue
-            body = self._own.get(key, _BODY)
-            etag = _ETAG if body is _BODY else hashlib.md5(body, usedforsecurity=False).hexdigest()
+            body = self._own.get(key, BODY)
+            etag = _ETAG if body is BODY else hashlib.md5(body, usedforsecurity=False).hexdigest()
             rows.append(
                 f"<Contents><Key>{key}</Key><LastModified>2026-11-22T10:00:00.000Z</LastModified>"
                 f"<ETag>&quot;{etag}&quot;</ETag><Size>{len(body)}</Size></Contents>"

@@ -59,7 +59,11 @@ def test_what_export_makes(
     tidb.execute(f"CREATE TABLE `{unique}`.`a/b ü` (id INT PRIMARY KEY, note TEXT)")
     tidb.execute(f"INSERT INTO `{unique}`.`a/b ü` VALUES (1, 'one'), (2, NULL)")
     tidb.create_account(unique, CANARY_PASSWORD)
-    rules: dict[str, Any] = {"format": "archive", "table_filter": [f'"{unique}".*'], "provider": "ceph"}
+    rules: dict[str, Any] = {
+        "format": "archive",
+        "table_filter": [f'"{unique}".*'],
+        "provider": "ceph",
+    }
     options = ["--output-filename-template={{fn .DB}}/{{fn .Table}}.{{.Index}}"]
     export = Export.of(tidb, ceph, bucket, volume, user=unique, **rules)
     for number, made in enumerate([export, export.but(dumpling_option=options)]):

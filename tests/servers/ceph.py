@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .certificates import Certificates
 from .ports import free_port, is_open
@@ -99,6 +100,10 @@ class Ceph(S3Server):
         self._conf = directory / "ceph.conf"
         self._made = False
         self._processes: list[Process] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For another process, which may use it: what runs stays with whom it belongs to.
+        return vars(self) | {"_processes": [], "_clients": {}}
 
     @property
     def pids(self) -> list[int]:

@@ -33,6 +33,7 @@ class S3Server(Scoped):
 
     def __init__(self) -> None:
         self.access_key, self.secret_key = make_keys()
+        self._clients: dict[str, S3Client] = {}
 
     def start(self) -> None:
         raise NotImplementedError
@@ -40,7 +41,20 @@ class S3Server(Scoped):
     def kill(self) -> None:
         raise NotImplementedError
 
-    def client(
+    def client(self, **asked: Any) -> "S3Client":
+        """A boto3 client as `new_client` makes it: always the same one, as each takes its time."""
+        name = repr(sorted(asked.items()))
+        with _session_lock:
+            if name not in self._clients:
+                self._clients[name] = self._new_client(**asked)
+            return self._clients[name]
+
+    def new_client(self, **asked: Any) -> "S3Client":
+        """A boto3 client for one alone, who changes what it does."""
+        with _session_lock:
+            return self._new_client(**asked)
+
+    def _new_client(
         self,
         *,
         secure: bool = False,
@@ -49,7 +63,7 @@ class S3Server(Scoped):
         verify: bool | str | None = None,
         **config: Any,
     ) -> "S3Client":
-        """A boto3 client, over HTTPS if `secure`; `config` are fields of botocore's Config.
+        """Over HTTPS if `secure`; `config` are fields of botocore's Config.
 
         `verify` is boto3's; by default the server's own authority is trusted.
         """
@@ -63,16 +77,15 @@ class S3Server(Scoped):
         }
         if verify is None and self.ca_file is not None:
             verify = str(self.ca_file)
-        with _session_lock:
-            client: S3Client = boto3.client(
-                "s3",
-                endpoint_url=self.https if secure else self.http,
-                region_name=REGION,
-                aws_access_key_id=access_key or self.access_key,
-                aws_secret_access_key=secret_key or self.secret_key,
-                verify=verify,
-                config=Config(**(settings | config)),
-            )
+        client: S3Client = boto3.client(
+            "s3",
+            endpoint_url=self.https if secure else self.http,
+            region_name=REGION,
+            aws_access_key_id=access_key or self.access_key,
+            aws_secret_access_key=secret_key or self.secret_key,
+            verify=verify,
+            config=Config(**(settings | config)),
+        )
         return client
 
     def create_bucket(self, name: str) -> None:

@@ -1,16 +1,14 @@
 """The proxies before the store and the database that strike at a request."""
 
-import http.client
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from tests.database.proxy import Proxy
-from tests.s3_proxy import Request, S3Proxy, Trouble
+from tests.s3_proxy import Answer, Request, S3Proxy, Trouble
 from tests.servers import Database, S3Server, wait_until
 from tests.torture.points import AFTER, BEFORE, DATABASE, STORE
 from tests.torture.striker import Striker
@@ -35,23 +33,6 @@ class _Blow(threading.Event):
         super().set()
 
 
-class _Connection(http.client.HTTPConnection):
-    """Tells the proxy from when to when its request is under way."""
-
-    def __init__(self, target: str, proxy: "StrikingStore") -> None:
-        super().__init__(target, timeout=60)
-        self._proxy = proxy
-
-    def request(self, method: str, url: str, *rest: Any, **named: Any) -> None:
-        self._proxy.under_way[self] = unquote(urlsplit(url).path)
-        super().request(method, url, *rest, **named)
-
-    def close(self) -> None:
-        super().close()
-        # http.client closes by itself too, so this comes more than once.
-        self._proxy.under_way.pop(self, None)
-
-
 class StrikingStore(S3Proxy):
     """Before a store: strikes before a request is forwarded, or before its answer goes back."""
 
@@ -59,17 +40,26 @@ class StrikingStore(S3Proxy):
         super().__init__(store.http)
         self._striker = striker
         self._late = late
-        # The paths of the requests that the store has not answered yet.
-        self.under_way: dict[_Connection, str] = {}
+        # The paths of the requests that have come in and are not over yet.
+        self._under_way: dict[int, str] = {}
         # Those that were under way when the run that was struck began to undo what it had sent: it
         # cannot call them back, and the store may carry them out after it.
         self.too_late: set[str] = set()
+
+    def take(self, method: str, target: str, headers: Mapping[str, str]) -> Request:
+        request = super().take(method, target, headers)
+        self._under_way[id(request)] = unquote(urlsplit(target).path)
+        return request
+
+    def answered(self, request: Request) -> None:
+        super().answered(request)
+        del self._under_way[id(request)]
 
     def trouble_for(self, request: Request) -> Trouble | None:
         trouble = super().trouble_for(request)
         moment = self._striker.meets(STORE, f"{request.operation} {request.target}")
         if self._striker.struck.is_set() and request.operation == "ListMultipartUploads":
-            self.too_late |= set(self.under_way.values())
+            self.too_late |= set(self._under_way.values())
         if self._late:
             self._wait(request, moment)
         if moment == BEFORE:
@@ -85,15 +75,15 @@ class StrikingStore(S3Proxy):
         if moment:
             time.sleep(_COMMITTED_SECONDS)
 
-    def connect(self) -> http.client.HTTPConnection:
+    def serve(self, request: Request, body: bytes) -> Answer:
         if self._striker.has_killed:
             # What was not yet forwarded is lost with the program, so that a point is one point.
             raise ConnectionAbortedError
-        return _Connection(self._target, self)
+        return super().serve(request, body)
 
     def drain(self) -> None:
-        """Wait until the store has answered all that was forwarded."""
-        wait_until(lambda: not self.under_way, seconds=_DRAIN_SECONDS, what="the store's answers")
+        """Wait until the store has answered all that came in."""
+        wait_until(lambda: not self._under_way, seconds=_DRAIN_SECONDS, what="the store's answers")
 
 
 class StrikingDatabase(Proxy):
