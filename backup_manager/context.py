@@ -75,6 +75,7 @@ class Context:
         from backup_manager.catalog.catalog import open_catalog  # noqa: PLC0415 - see the top
         from backup_manager.catalog.naming import place_of  # noqa: PLC0415 - see the top
 
+        self.report.publishes = False
         if backup is not None:
             flags = place_of(backup, flags)
         settings = self.settings(command, flags)

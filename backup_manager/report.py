@@ -96,8 +96,8 @@ class Report:
         self.figures: Figures | None = None  # the last that were shown
         # Whether stdout ends with the summary: for all but a command whose lines are its result.
         self.sums_up = True
-        # Whether a table closes it on a terminal: not where those lines say how it ended.
-        self.closes = True
+        # Whether it is a backup that is made: on a terminal a table closes that.
+        self.publishes = True
         self._overheard: list[str] | None = None
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -243,7 +243,7 @@ class Report:
 
     def _close(self, facts: dict[str, Any]) -> None:
         """Say on stderr how it ended: a table on a terminal, else a line where it failed."""
-        if self.terminal and self.closes and not self._quiet:
+        if self.terminal and self.publishes and not self._quiet:
             if facts["reason"] != Reason.DRY_RUN:
                 from backup_manager.terminal import closing  # noqa: PLC0415 - it imports rich
 
@@ -255,6 +255,8 @@ class Report:
             self._log.error(
                 facts["message"], reason=str(facts["reason"]), exit_code=int(facts["exit_code"])
             )
+        elif self.terminal:
+            self._log.info(facts["message"])
 
     def _said(self) -> tuple[str, str, str]:
         error = self._error

@@ -79,7 +79,6 @@ def backups_kept(text: str) -> int:
 
 def one_of(words: Collection[str], kind: str) -> Callable[[str], str]:
     """Return a reader of these very words; ``kind`` is what a wrong one is said not to be."""
-
     *others, last = words
 
     def read(text: str) -> str:

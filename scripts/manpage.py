@@ -24,6 +24,11 @@ Dumps a TiDB cluster with Dumpling, and sends the files to a store that speaks S
 still writing them. A backup exists only once the store has been asked what it holds and a small
 commit record has been written last: no record, no backup.
 
+export takes a backup, and doctor tries beforehand what that will need. list shows the backups under a
+prefix, verify compares one with its manifest, or byte by byte, prune removes what is too old or too many,
+clean removes one, and download brings one, or some tables of it, into a directory, from which TiDB
+Lightning loads it.
+
 Logs go to stderr: JSON lines, or text and a live display on a terminal. The last line of stdout is
 one JSON object that says how it ended, on failure too. Shortened to 4,096 bytes it goes to
 /dev/termination-log too, where there is one.
@@ -31,12 +36,17 @@ one JSON object that says how it ended, on failure too. Shortened to 4,096 bytes
 _OPTIONS = "[\\fIOPTION\\fR]..."
 # Where no class of errors says it.
 _MEANINGS = {
-    ExitCode.COMPLETE: "The backup is complete: published. Or a dry run: the reason is DryRun.",
+    ExitCode.COMPLETE: "Done. export has published. Or a dry run: the reason is DryRun.",
     ExitCode.DEFECT: "A defect of this program; the log has the stack trace.",
     ExitCode.KUBERNETES: "The Kubernetes API refuses; nothing asks it yet.",
     ExitCode.INTERRUPTED: "Stopped by SIGINT: undone, or taken up by the next run.",
     ExitCode.TERMINATED: "Stopped by SIGTERM: undone, or taken up by the next run.",
 }
+# The README has it below its table.
+_EXIT_STATUS = """\
+These are the codes of every command. To download its directory is the volume: 9 where it has too \
+little room, 10 where another download is at work in it. doctor ends with the code of the first \
+check that failed."""
 _ENVIRONMENT = {
     PASSWORD_VARIABLE: "The password of the database account, where --password-file gives none.",
     "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_PROFILE, ...": (
@@ -105,6 +115,7 @@ def _exit_codes() -> Iterator[str]:
         meanings.setdefault(kind.exit_code, (kind.__doc__ or "").split("\n")[0].replace("``", ""))
     for code in ExitCode:
         yield from _item(f"\\fB{int(code)}\\fR", meanings[code])
+    yield f".PP\n{escaped(_EXIT_STATUS)}"
 
 
 def _environment() -> Iterator[str]:

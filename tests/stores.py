@@ -1,6 +1,5 @@
 """What the tests of store/ and catalog/ share: a Store on Ceph, and an upload engine at work."""
 
-import functools
 import hashlib
 import io
 import os
@@ -11,8 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import botocore.loaders
-import botocore.session
 import pytest
 
 from backup_manager.export.conclude import _reconcile
@@ -28,8 +25,6 @@ from tests.servers import S3Server
 # Files above 6 MiB go up in parts of 5 MiB, the least that a store takes.
 SMALL_PARTS = Pace(part_bytes=5 << 20, multipart_from_bytes=6 << 20)
 DIRECTORY = "nightly/backup-2026-11-22T10:00:00Z-1a2b3c4d"
-
-_loader = functools.cache(botocore.loaders.create_loader)
 
 
 class Impatient(Stop):
@@ -51,8 +46,6 @@ def use_keys(patch: pytest.MonkeyPatch, access_key: str, secret_key: str) -> Non
     patch.setenv("AWS_SECRET_ACCESS_KEY", secret_key)
     patch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    # Each session would read botocore's megabytes of JSON anew.
-    patch.setattr(botocore.session, "create_loader", _loader)
 
 
 def new_store(

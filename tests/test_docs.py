@@ -1,7 +1,6 @@
 """The README tells the truth about flags, exit codes and Dumpling's options."""
 
 import re
-import tomllib
 
 from backup_manager.cli import cli
 from backup_manager.database.privileges import SYSTEM_SCHEMAS
@@ -80,6 +79,8 @@ def test_the_exit_codes_have_the_words_of_the_manual_page() -> None:
     page = (ROOT / "docs" / "backup-manager.1").read_text(encoding="utf-8").lower()
     for code in (ExitCode.DEFECT, ExitCode.KUBERNETES):
         assert f"\n{rows[str(int(code))]}.\n".lower() in page
+    (beside,) = re.findall(r"(?s)\n(These are the codes of .*?)\n\n", README)
+    assert f"\n.pp\n{' '.join(beside.split())}\n".replace("`", "").lower() in page
 
 
 def test_every_decision_on_dumplings_options_is_documented() -> None:
@@ -184,9 +185,3 @@ def test_the_query_for_the_volumes_size_is_the_programs_own() -> None:
     told, _, schemas = " ".join(query.split()).partition("(" + "'mysql'")
     assert told.rstrip(" ") in " ".join(source.replace('"', " ").split())
     assert set(SYSTEM_SCHEMAS) == set(re.findall(r"\w+", f"mysql {schemas}"))
-
-
-def test_the_configuration_of_tidb_lightning_is_toml() -> None:
-    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"(?s)```toml\n(.*?)```", text)
-    assert {"mydumper", "tikv-importer", "tidb"} == set(tomllib.loads(block))

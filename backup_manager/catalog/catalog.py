@@ -60,6 +60,8 @@ class Catalog:
             # A directory is no archive, and an object no directory.
             if name is None or name.archived == isinstance(item, str):
                 continue
+            if not self.layout(name).owns(key):
+                continue
             if isinstance(item, Listed) and key == self.layout(name).root:
                 found[name.text] = Found(name, item)
             else:
@@ -147,7 +149,8 @@ class Catalog:
     def _named(self, name: Name) -> Backup | None:
         """Return the backup of that very name, if anything of it is there."""
         layout = self.layout(name)
-        first = next(iter(self.store.objects(layout.prefix)), None)
+        there = (item for item in self.store.objects(layout.prefix) if layout.owns(item.key))
+        first = next(there, None)
         if first is None:
             return None
         return self.read(Found(name, first if first.key == layout.root else None))

@@ -49,9 +49,11 @@ class Layout:
     def owns(self, key: str) -> bool:
         """Tell of a key that begins with the prefix whether its object is part of the backup.
 
-        Beside an archive there may be a directory of the same name, into which one has unpacked it.
+        Beside an archive there may lie what others have put there: a copy of it, or a directory
+        into which it was unpacked. Its upload by TiDB Operator ends in .tmp.
         """
-        return not self.archived or "/" not in key[len(self.root) :]
+        own = {self.root, f"{self.root}.tmp", self.record, self.manifest, self.tombstone}
+        return not self.archived or key in own
 
     def key(self, name: str) -> str:
         """Return the key of the object that a file of the dump lies in."""

@@ -27,10 +27,9 @@ def clean_command(context: Context, /, backup: str, yes: bool, **flags: Any) -> 
     damaged is removed too, and an archive of TiDB Operator's own manager. If it is killed, the same
     command again ends it, and so does prune.
     """
-    from backup_manager.catalog import clean  # noqa: PLC0415 - see ``context``
+    from backup_manager.removal import clean  # noqa: PLC0415 - see ``context``
 
     report = context.report
-    report.closes = False
     if not yes and not clean.may_ask():
         raise UsageError(
             "clean asks before it removes anything, and here is nobody to be asked",

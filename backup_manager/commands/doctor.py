@@ -49,7 +49,7 @@ def doctor_command(
     from backup_manager.doctor.findings import CheckList  # noqa: PLC0415 - the same
 
     report = context.report
-    report.closes = False
+    report.publishes = False
     wrong: dict[str, BackupError] = {}
     with report.overheard() as said:
         settings = context.settings("doctor", flags, wrong=wrong)

@@ -27,7 +27,7 @@ def download_command(context: Context, /, backup: str, directory: Path, **flags:
     or latest. DIR is empty or not there yet; then it is what TiDB Lightning imports. The same
     command goes on where one that was interrupted ended, and proves what is there already.
     """
-    from backup_manager.catalog.download import download  # noqa: PLC0415 - see ``context``
+    from backup_manager.download import download  # noqa: PLC0415 - see ``context``
 
     with context.catalog("download", flags, backup) as (settings, catalog):
         found = catalog.find(backup)

@@ -35,10 +35,9 @@ def prune_command(context: Context, /, dry_run: bool, **flags: Any) -> None:
     plan is printed, a line for each backup, newest first; then just that is done. With neither
     --max-reserved-time nor --max-backups only what was never published is removed.
     """
-    from backup_manager.catalog import prune  # noqa: PLC0415 - see ``context``
+    from backup_manager.removal import prune  # noqa: PLC0415 - see ``context``
 
     report = context.report
-    report.closes = False
     with context.catalog("prune", flags) as (settings, catalog):
         rules = prune.rules_of(settings, everything=settings["schedule"] is None)
         prune.say_limits(settings, report)
@@ -58,4 +57,3 @@ def prune_command(context: Context, /, dry_run: bool, **flags: Any) -> None:
         if outcome.failed:
             raise outcome.error
         report.succeed(prune.summed_up(outcome))
-        report.info(report.summary.message)

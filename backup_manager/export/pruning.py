@@ -1,10 +1,10 @@
 """What comes after a backup is published, if it is wanted: older ones are pruned."""
 
-from backup_manager.catalog import prune
 from backup_manager.catalog.catalog import Catalog
-from backup_manager.catalog.retention import Rules
 from backup_manager.errors import BackupError
 from backup_manager.export.job import Job
+from backup_manager.removal import prune
+from backup_manager.removal.retention import Rules
 from backup_manager.store.client import PATIENCE_SECONDS, Store
 from backup_manager.store.reader import Reader
 from backup_manager.store.retries import Patience

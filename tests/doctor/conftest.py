@@ -1,18 +1,15 @@
 """A doctor that finds everything well; each test bends one thing."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
 
-from tests.command import CANARY_PASSWORD, DOUBLE, Export
+from tests.command import CANARY_PASSWORD, Export
 from tests.doctor.examination import Doctor
 from tests.s3_proxy import S3Proxy
 from tests.servers import GC_COMMENT, GC_VALUE, Account, Ceph, Database, Gateway, Quirk
-from tests.stores import _loader
 
 ACCOUNT = "doctor"
 Examine = Callable[..., Doctor]
@@ -25,31 +22,15 @@ def patient(tidb: Database) -> Database:
     return tidb
 
 
-@pytest.fixture(scope="session")
-def quick_dumpling(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the double says of itself, said by a shell: Python takes longer to start."""
-    directory = tmp_path_factory.mktemp("dumpling")
-    for option in ("--help", "--version"):
-        done = subprocess.run([DOUBLE, option], check=True, capture_output=True)
-        (directory / option).write_bytes(done.stdout + done.stderr)
-    script = directory / "dumpling"
-    script.write_text(f'#!/bin/sh\nexec cat "{directory}/$1"\n')
-    script.chmod(0o755)
-    return script
-
-
 @pytest.fixture
 def doctor(
     patient: Database,
     ceph: Ceph,
     bucket: str,
     volume: Path,
-    quick_dumpling: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    quick_double: Path,
 ) -> Examine:
     """Make a doctor for a bucket of its own; keyword arguments change it."""
-    # Each session would read botocore's megabytes of JSON anew.
-    monkeypatch.setattr(botocore.session, "create_loader", _loader)
 
     def build(**settings: Any) -> Doctor:
         export = Export.of(
@@ -60,7 +41,7 @@ def doctor(
             provider="ceph",
             prefix="nightly",
             user=ACCOUNT,
-            dumpling=quick_dumpling,
+            dumpling=quick_double,
         )
         return Doctor(export.but(**settings), ceph, bucket)
 

@@ -35,7 +35,7 @@ def shop(tidb: Database) -> Database:
 
 
 @pytest.fixture
-def make(shop: Database, ceph: Ceph, bucket: str, volume: Path) -> Make:
+def make(shop: Database, ceph: Ceph, bucket: str, volume: Path, quick_double: Path) -> Make:
     """Make an export of the shop to a bucket of its own; keyword arguments change it."""
 
     def build(**settings: Any) -> Export:
@@ -44,13 +44,15 @@ def make(shop: Database, ceph: Ceph, bucket: str, volume: Path) -> Make:
             "prefix": "nightly",
             "table_filter": ["shop.*", "stock.*"],
         }
+        if find_dumpling() == DOUBLE:
+            defaults["dumpling"] = quick_double
         return Export.of(shop, ceph, bucket, volume, **defaults).but(**settings)
 
     return build
 
 
 @pytest.fixture
-def double(make: Make) -> Make:
+def double(make: Make, quick_double: Path) -> Make:
     """The same with the double of Dumpling, told what to do: ``double({"misdeed": …}, …)``."""
 
     def build(*controls: dict[str, Any], **settings: Any) -> Export:
@@ -59,7 +61,7 @@ def double(make: Make) -> Make:
         environment = dict(settings.pop("environment", None) or {})
         if controls:
             environment["DUMPLING_DOUBLE"] = json.dumps(list(controls))
-        return make(dumpling=DOUBLE, environment=environment, **settings)
+        return make(dumpling=quick_double, environment=environment, **settings)
 
     return build
 

@@ -89,7 +89,8 @@ class Generated:
             return _listed(common, "")
         at = self._after(after)
         # What is gone is gone from the front, as a deletion goes through a listing.
-        rows, last = [], ""
+        rows: list[str] = []
+        last = ""
         while at < len(self._keys) and len(rows) < most:
             key = self._keys[at]
             at += 1

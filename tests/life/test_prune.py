@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from backup_manager.catalog import prune
 from backup_manager.catalog.layout import Layout
+from backup_manager.removal import prune
 from tests.command import Result
 from tests.life.backups import (
     FILES,
@@ -377,15 +377,17 @@ def test_a_run_that_goes_on_with_an_incomplete_meanwhile(
     assert f"{name}/backup.json.deleted" not in left_there
 
 
-def test_a_directory_beside_an_archive_is_nobodys(shelf: Shelf, life: Life) -> None:
-    """Somebody has unpacked it there."""
+def test_what_others_put_beside_an_archive_is_nobodys(shelf: Shelf, life: Life) -> None:
+    """Somebody has unpacked it there, or copied it."""
     old = make_backup(shelf, started=ago(days=2), archived=True)
     make_backup(shelf, started=ago(days=1))
-    unpacked = shelf.key(f"{old}.unpacked/shop.orders.sql")
-    shelf.put(unpacked, b"x")
+    others = [f"{old}-old", f"{old}.bak", f"{old}.unpacked/shop.orders.sql"]
+    for key in others:
+        shelf.put(shelf.key(key), b"x")
     life.run("prune", "--max-backups=1").expect(0)
-    keys = shelf.keys()
-    assert [unpacked] == [shelf.key(key) for key in keys if old in key]
+    assert others == [key for key in shelf.keys() if old in key]
+    assert old not in life.run("list").expect(0).stdout
+    life.run("clean", old, "--yes").expect(7)
 
 
 # Deleting ----------------------------------------------------------------------------------

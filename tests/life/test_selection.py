@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backup_manager.catalog.selection import Selection
+from backup_manager.download.selection import Selection
 from backup_manager.errors import UsageError
 from tests.life.backups import Shelf, make_backup
 from tests.life.commands import Life

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from backup_manager.catalog import tar
 from backup_manager.catalog.gzip_stream import gzipped
 from backup_manager.catalog.manifest import ManifestRow
-from backup_manager.catalog.unpack import ArchiveError, unpack
+from backup_manager.download.unpack import ArchiveError, unpack
 from tests.life.backups import members, pack
 
 TOP, MOMENT = "backup-2026-11-22T10:00:00Z-1a2b3c4d", 1_795_341_600

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from backup_manager.catalog.staging import disk_errors
+from backup_manager.download.staging import disk_errors
 from backup_manager.errors import Reason, VolumeError
 from backup_manager.progress import size
 

@@ -161,7 +161,7 @@ def removing() -> Iterator[None]:
 
 def faults_of(error: BaseException | None) -> list[BaseException]:
     """Return what of the store's has led to an error."""
-    found = []
+    found: list[BaseException] = []
     while error is not None:
         found += [error] if isinstance(error, FAULTS) else []
         error = error.__cause__

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from backup_manager.catalog.staging import (
+from backup_manager.download.staging import (
     DIRECTORY,
     READ,
     Part,

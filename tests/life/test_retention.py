@@ -14,7 +14,7 @@ from backup_manager.catalog.backups import Backup, State
 from backup_manager.catalog.formats import Record
 from backup_manager.catalog.layout import Layout
 from backup_manager.catalog.naming import parse_name
-from backup_manager.catalog.retention import Plan, Rules, Seen, choose, span
+from backup_manager.removal.retention import Plan, Rules, Seen, choose, span
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -111,7 +111,7 @@ STATES = st.sampled_from([COMPLETE, COMPLETE, COMPLETE, DAMAGED, LATER, OPERATOR
 def many(draw: st.DrawFn, *, off: st.SearchStrategy[timedelta] = OFF) -> list[Case]:
     tells = draw(st.sampled_from([st.just(True), st.just(False), st.booleans()]))
     hours = draw(st.lists(st.integers(2, 400), unique=True, max_size=9))
-    return [
+    cases = [
         Case(
             NOW - HOUR * ago,
             number,
@@ -126,6 +126,8 @@ def many(draw: st.DrawFn, *, off: st.SearchStrategy[timedelta] = OFF) -> list[Ca
         )
         for number, ago in enumerate(hours)
     ]
+    # The operator's names hold no id: two keys would be one.
+    return list({each.name: each for each in cases}.values())
 
 
 RULES = st.builds(

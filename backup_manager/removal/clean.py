@@ -9,16 +9,16 @@ from backup_manager.catalog.backups import Backup, State
 from backup_manager.catalog.catalog import Catalog, Found
 from backup_manager.catalog.listing import age
 from backup_manager.catalog.naming import LATEST, parse_name
-from backup_manager.catalog.prune import earlier_clock
-from backup_manager.catalog.removal import (
+from backup_manager.errors import Reason, StoreError, UsageError
+from backup_manager.progress import Figures, open_progress, size
+from backup_manager.removal.prune import earlier_clock
+from backup_manager.removal.removal import (
     Removal,
     last_written,
     open_uploads,
     removal_begun,
     removing,
 )
-from backup_manager.errors import Reason, StoreError, UsageError
-from backup_manager.progress import Figures, open_progress, size
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.locks import lock_on

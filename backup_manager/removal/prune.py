@@ -11,7 +11,9 @@ from backup_manager.catalog.catalog import Catalog, Found
 from backup_manager.catalog.checking import compare
 from backup_manager.catalog.contents import Manifest
 from backup_manager.catalog.naming import PREFIX, own_name, parse_name
-from backup_manager.catalog.removal import (
+from backup_manager.errors import MismatchError, Reason, StoreError
+from backup_manager.progress import Figures, open_progress, size
+from backup_manager.removal.removal import (
     Removal,
     faults_of,
     last_written,
@@ -19,9 +21,7 @@ from backup_manager.catalog.removal import (
     removing,
     uploads_below,
 )
-from backup_manager.catalog.retention import Decision, Plan, Rules, Seen, choose, span
-from backup_manager.errors import MismatchError, Reason, StoreError
-from backup_manager.progress import Figures, open_progress, size
+from backup_manager.removal.retention import Decision, Plan, Rules, Seen, choose, span
 from backup_manager.report import Report
 from backup_manager.settings import Settings
 from backup_manager.store.faults import refused

@@ -13,10 +13,10 @@ from backup_manager.bounded import bounded
 from backup_manager.catalog.backups import Backup
 from backup_manager.catalog.catalog import Catalog
 from backup_manager.catalog.contents import Manifest
-from backup_manager.catalog.fetch import Fetcher, Outcome
-from backup_manager.catalog.selection import Selection
-from backup_manager.catalog.target import Target
-from backup_manager.catalog.wanted import Wanted
+from backup_manager.download.fetch import Fetcher, Outcome
+from backup_manager.download.selection import Selection
+from backup_manager.download.target import Target
+from backup_manager.download.wanted import Wanted
 from backup_manager.errors import BackupError, MismatchError, UsageError
 from backup_manager.progress import open_progress, size
 from backup_manager.report import Report

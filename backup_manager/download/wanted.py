@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from backup_manager.catalog import tar
 from backup_manager.catalog.contents import Manifest
 from backup_manager.catalog.manifest import ManifestRow
-from backup_manager.catalog.room import Room
-from backup_manager.catalog.selection import Selection
-from backup_manager.catalog.target import Target
+from backup_manager.download.room import Room
+from backup_manager.download.selection import Selection
+from backup_manager.download.target import Target
 from backup_manager.errors import MismatchError
 
 

@@ -13,10 +13,10 @@ from backup_manager.catalog.contents import Contents
 from backup_manager.catalog.formats import ArchiveFacts
 from backup_manager.catalog.layout import ARCHIVE_SUFFIX
 from backup_manager.catalog.manifest import ManifestRow
-from backup_manager.catalog.staging import Part
-from backup_manager.catalog.target import Target
-from backup_manager.catalog.unpack import ArchiveError, unpack
-from backup_manager.catalog.wanted import Wanted
+from backup_manager.download.staging import Part
+from backup_manager.download.target import Target
+from backup_manager.download.unpack import ArchiveError, unpack
+from backup_manager.download.wanted import Wanted
 from backup_manager.errors import BackupError, MismatchError
 from backup_manager.progress import Figures, Progress
 from backup_manager.store.reader import RANGE_BYTES

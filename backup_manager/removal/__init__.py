@@ -1,0 +1,1 @@
+"""Removing backups from the store: which ones go, and how one goes."""
