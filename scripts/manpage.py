@@ -24,10 +24,10 @@ Dumps a TiDB cluster with Dumpling, and sends the files to a store that speaks S
 still writing them. A backup exists only once the store has been asked what it holds and a small
 commit record has been written last: no record, no backup.
 
-export takes a backup, and doctor tries beforehand what that will need. list shows the backups under a
-prefix, verify compares one with its manifest, or byte by byte, prune removes what is too old or too many,
-clean removes one, and download brings one, or some tables of it, into a directory, from which TiDB
-Lightning loads it.
+export takes a backup, and doctor tries beforehand what that will need. list shows the backups under
+a prefix, verify compares one with its manifest, or byte by byte, prune removes what is too old or
+too many, clean removes one, and download brings one, or some tables of it, into a directory, from
+which TiDB Lightning loads it.
 
 Logs go to stderr: JSON lines, or text and a live display on a terminal. The last line of stdout is
 one JSON object that says how it ended, on failure too. Shortened to 4,096 bytes it goes to

@@ -287,7 +287,7 @@ _TRIALS: dict[str, Callable[..., Any] | None] = {
     "cd": None,  # with those that follow: fetching a backup, in the same trial
     "jq": None,
     "zcat": None,
-    "tidb-lightning": None,  # the same module
+    "tidb-lightning": None,  # test_docs_lightning
 }
 
 

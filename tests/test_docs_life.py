@@ -7,16 +7,13 @@ import shlex
 import signal
 import subprocess
 import time
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from backup_manager.database.lease_document import Document, Original
-from backup_manager.store.providers import PROVIDERS
 from tests.command import DOUBLE, ROOT
 from tests.life.backups import FILES, Shelf, ago, make_backup
 from tests.life.commands import Life
@@ -44,17 +41,7 @@ _LEFT = {
     "prune --max-backups=7 --dry-run": (NIGHTS, 1),
     "prune --max-backups=7": (7, 0),
     "prune --max-reserved-time=72h --max-backups=2": (3, 0),
-    "prune --schedule=nightly --max-backups=7": (7, 1),
-}
-# https://docs.pingcap.com/tidb/stable/tidb-lightning-command-line-full
-_LIGHTNING_FLAGS = {"config", "d", "backend", "tidb-host", "tidb-port", "tidb-user"}
-# https://docs.pingcap.com/tidb/stable/tidb-lightning-configuration
-_LIGHTNING_KEYS = {
-    "lightning": {"file", "level", "status-addr"},
-    "checkpoint": {"enable", "driver", "dsn", "schema", "keep-after-success"},
-    "tikv-importer": {"backend", "sorted-kv-dir", "on-duplicate"},
-    "mydumper": {"data-source-dir", "filter", "no-schema"},
-    "tidb": {"host", "port", "user", "password", "status-port", "pd-addr", "sql-mode"},
+    "prune --schedule=demo1-nightly --max-backups=7": (7, 1),
 }
 
 
@@ -82,7 +69,7 @@ def filled(ceph: Ceph, bucket: str) -> Filled:
     for night in range(NIGHTS - 1, -1, -1):
         files = small if night else MORE
         started = ago(days=night, hours=1)
-        names.append(make_backup(shelf, started=started, schedule="nightly", files=files))
+        names.append(make_backup(shelf, started=started, schedule="demo1-nightly", files=files))
     return Filled(shelf, names[::-1])
 
 
@@ -90,7 +77,10 @@ def _list(line: str, said: str, filled: Filled) -> None:
     if "--json" in line:
         assert [filled.shelf.url(name) for name in filled.names] == said.split()
     else:
-        rows = [row.split()[:2] for row in said.splitlines()[1:]]
+        head, *lines = said.splitlines()
+        shown = (ROOT / "docs/backups.md").read_text(encoding="utf-8").split("\n## list")[1]
+        assert head.split() == re.findall(r"```\n(BACKUP .*)", shown)[0].split()
+        rows = [line.split()[:2] for line in lines]
         assert [[name, "complete"] for name in filled.names] == rows
 
 
@@ -102,7 +92,9 @@ def _verify(line: str, said: str, filled: Filled) -> None:
     )
     assert sum(map(len, MORE.values())) == summary["bytes"]
     assert len(MORE) == summary["files"]
-    assert ("--deep" in line) == ("SHA-256" in summary["message"]), summary["message"]
+    assert ("--deep" in line) == (summary["message"].endswith("every byte read")), summary[
+        "message"
+    ]
 
 
 def _prune(line: str, said: str, filled: Filled) -> None:
@@ -286,28 +278,3 @@ def test_an_archive_without_this_program(ceph: Ceph, bucket: str, place: Path) -
     )
     unpacked = place / name.removesuffix(".tgz")
     assert FILES == {each.name: each.read_bytes() for each in unpacked.iterdir()}
-
-
-def test_the_configuration_of_tidb_lightning() -> None:
-    """There is no Lightning here: what can be told of its files is."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    whole, part = map(tomllib.loads, re.findall(r"(?s)```toml\n(.*?)```", text))
-    for tables in (whole, part):
-        for table, keys in tables.items():
-            assert set() == set(keys) - _LIGHTNING_KEYS[table], table
-    assert {"lightning", "checkpoint", "tikv-importer", "mydumper", "tidb"} == set(whole)
-    assert "tidb" == whole["tikv-importer"]["backend"]
-    assert "NO_AUTO_VALUE_ON_ZERO" in whole["tidb"]["sql-mode"].split(",")
-    source = urlsplit(whole["mydumper"]["data-source-dir"])
-    assert ("s3", "backups") == (source.scheme, source.netloc)
-    assert parse_qs(source.query)["provider"][0] in PROVIDERS
-    downloads = [each.line for each in LINES if each.command == "download"]
-    assert all(f" {part['mydumper']['data-source-dir']} " in line for line in downloads)
-
-
-def test_the_command_line_of_tidb_lightning() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (line,) = (each.line for each in COMMANDS if each.program == "tidb-lightning")
-    _, flag, file = shlex.split(line)
-    assert flag.lstrip("-") in _LIGHTNING_FLAGS
-    assert f"```toml\n# {file}\n" in text

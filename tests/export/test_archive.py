@@ -227,5 +227,5 @@ def test_what_a_dry_run_shows(make: Make) -> None:
 
 def test_a_format_that_there_is_not(make: Make) -> None:
     result = make(environment={"BACKUP_MANAGER_FORMAT": "zip"}).run().expect(2)
-    assert "files, archive" in result.message
+    assert "files or archive" in result.message
     assert "BACKUP_MANAGER_FORMAT" in result.message
