@@ -21,7 +21,16 @@ from backup_manager.report import Report
 from backup_manager.signals import Stop
 
 
+class _InOrder(click.Group):
+    """Tells of its commands in the order in which a user comes to need them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self.commands)
+
+
 @click.group(
+    cls=_InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=False,
 )

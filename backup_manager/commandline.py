@@ -22,7 +22,8 @@ class GroupedCommand(click.Command):
         told = {
             parameter.name: record
             for parameter in self.get_params(ctx)
-            if (record := parameter.get_help_record(ctx))
+            # An argument has no text of its own: the command's tells of it.
+            if (record := parameter.get_help_record(ctx)) and record[1]
         }
         sections = [
             (title, [told.pop(one.name) for one in group if one.name in told])

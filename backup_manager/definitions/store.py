@@ -28,7 +28,7 @@ STORE = (
         metavar="URL",
     ),
     Definition("region", "Region of the bucket.", values.region, variable="AWS_REGION"),
-    Definition("bucket", "Bucket that the backup goes to. Required.", values.bucket),
+    Definition("bucket", "Bucket of the backups. Required.", values.bucket),
     Definition("prefix", "Prefix in the bucket under which backups lie.", values.prefix),
     Definition(
         "s3-ca",
