@@ -17,6 +17,7 @@ class State(StrEnum):
     INCOMPLETE = "incomplete"  # there is no record
     DAMAGED = "damaged"  # the record does not fit
     LATER = "later-format"  # this version cannot read the record
+    UNREADABLE = "unreadable"  # the store refuses the record
     OPERATOR = "operator"  # an archive of TiDB Operator's manager: it has no record
 
 
@@ -71,6 +72,12 @@ def _refused(backup: Backup) -> BackupError:
             what,
             why="it has no commit record: it was never published, or half of it was removed",
             fix="take another one (backup-manager list shows them), or latest",
+        )
+    if backup.state is State.UNREADABLE:
+        return StoreError(
+            what,
+            why=f"its commit record cannot be read: {backup.why}",
+            fix="allow s3:GetObject there; or bring it back from the class in which it is archived",
         )
     if backup.state is State.OPERATOR:
         return UsageError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from backup_manager.ahead import ahead
 from backup_manager.catalog.backups import Backup, State, judge
 from backup_manager.catalog.formats import RECORD_BYTES
-from backup_manager.catalog.layout import Layout
+from backup_manager.catalog.layout import ARCHIVE_SUFFIX, Layout
 from backup_manager.catalog.naming import LATEST, PREFIX, Name, own_name, parse_name
 from backup_manager.errors import StoreError, UsageError
 from backup_manager.report import Report
@@ -16,10 +16,12 @@ from backup_manager.signals import Stop
 from backup_manager.store.client import Listed, Store
 from backup_manager.store.configure import configure
 from backup_manager.store.credentials import check_access
+from backup_manager.store.faults import status_of
 from backup_manager.store.locks import lock_of
 from backup_manager.store.reader import Reader, last_modified
 
 _SHOWN = 5
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class Catalog:
                 found[name.text] = Found(name, item)
             else:
                 found.setdefault(name.text, Found(name))
-        return sorted(found.values(), key=lambda one: one.name, reverse=True)
+        # A run makes files or an archive: beside one, this is where somebody has unpacked it.
+        runs = [one for one in found.values() if f"{one.name.text}{ARCHIVE_SUFFIX}" not in found]
+        return sorted(runs, key=lambda one: one.name, reverse=True)
 
     def read(self, found: Found) -> Backup:
         """Read a backup's commit record."""
@@ -74,7 +78,13 @@ class Catalog:
         backup = Backup(found.name, layout, self.store.settings.url(layout.root), State.INCOMPLETE)
         if found.name.operators:
             return _of_operator(backup, found)
-        got = self.reader.whole(layout.record, limit=RECORD_BYTES)
+        try:
+            got = self.reader.whole(layout.record, limit=RECORD_BYTES)
+        except StoreError as error:
+            # It may be archived, or another's: what else is there is no worse for it.
+            if error.__cause__ is None or status_of(error.__cause__) != _FORBIDDEN:
+                raise
+            return replace(backup, state=State.UNREADABLE, why=error.why)
         if got is None:
             return backup
         state, record, why = judge(got.data, found.name, layout)
@@ -139,7 +149,7 @@ class Catalog:
             for backup in backups:
                 if backup.state is State.COMPLETE:
                     return backup
-                if backup.state is State.LATER:
+                if backup.state in {State.DAMAGED, State.LATER, State.UNREADABLE}:
                     self.report.warn(f"{backup.url} is newer and was left out: {backup.why}")
         raise StoreError(
             f"there is no complete backup under {self.url}",

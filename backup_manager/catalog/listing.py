@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from backup_manager.canonical import timestamp
-from backup_manager.catalog.backups import Backup
+from backup_manager.catalog.backups import Backup, State
 from backup_manager.catalog.catalog import Catalog
 from backup_manager.progress import size
 from backup_manager.texts import encode, visible
@@ -26,7 +26,7 @@ def show(catalog: Catalog, *, as_json: bool) -> None:
     """Print every backup, newest first, each as soon as it is read. Raises StoreError."""
     now = datetime.now(UTC)
     columns = _columns(_terminal_columns())
-    number = 0
+    number, refused = 0, ""
     with closing(catalog.backups()) as backups:
         for number, backup in enumerate(backups, 1):
             if as_json:
@@ -35,8 +35,12 @@ def show(catalog: Catalog, *, as_json: bool) -> None:
                 if number == 1:
                     catalog.report.print(_row([column.title for column in columns], columns))
                 line = _row([column.text(backup) for column in columns], columns)
+            if backup.state is State.UNREADABLE and not refused:
+                refused = backup.why
             if not catalog.report.print(line):
                 return
+    if refused:
+        catalog.report.caution("a commit record cannot be read", why=refused)
     if not number:
         catalog.report.info("there is no backup", under=catalog.url)
 

@@ -194,7 +194,29 @@ class Publisher:
         anything: the outcome is read back.
         """
         self._journal.remember(record=data.decode())
-        shielded(self._stop, lambda: self._settle(self._store.unheeding(), data))
+        store = self._store.unheeding()
+
+        def settle() -> None:
+            self._settle(store, data)
+            self._check_kept(store)
+
+        shielded(self._stop, settle)
+
+    def _check_kept(self, store: Store) -> None:
+        """Raise HeldError where a removal has overtaken the record's writing.
+
+        One that is at work shows by its tombstone, one that has ended by the manifest that is gone;
+        what was begun after the record stood is no affair of this run.
+        """
+        layout = self._layout
+        condemned = [
+            item
+            for item in store.objects(layout.tombstone)
+            if layout.condemns(item.key, item.bytes)
+        ]
+        if condemned or layout.manifest not in {i.key for i in store.objects(layout.manifest)}:
+            store.delete_one(self._key)
+            raise removed_since(store, layout)
 
     def _settle(self, store: Store, data: bytes) -> None:
         """See to it that the store holds this very record.

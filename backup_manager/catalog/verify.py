@@ -38,8 +38,21 @@ def verify(catalog: Catalog, backup: Backup, *, deep: bool) -> None:
     if tally.count:
         raise _mismatch(backup, tally)
     record = manifest.record
-    read = ", every byte read" if deep else ""
-    report.succeed(f"{backup.url} is whole: {record.files} files, {size(record.bytes)}{read}")
+    report.succeed(
+        f"{backup.url} is whole: {record.files} files, {size(record.bytes)}, "
+        f"{_compared(catalog, backup, deep=deep)}"
+    )
+
+
+def _compared(catalog: Catalog, backup: Backup, *, deep: bool) -> str:
+    """Say what was compared: what was not may be otherwise."""
+    if deep:
+        return "every byte read"
+    if backup.layout.archived:
+        return "by the size of its archive; --deep compares the bytes"
+    if catalog.store.options.compare_etags:
+        return "by sizes and ETags"
+    return "by sizes alone; --deep compares the bytes"
 
 
 class _Tally:

@@ -7,6 +7,7 @@ import click
 
 from backup_manager.commandline import GroupedCommand, settings_options
 from backup_manager.context import Context
+from backup_manager.errors import UsageError
 
 EPILOG = """\b
 Examples:
@@ -18,9 +19,9 @@ Examples:
 @click.command("download", epilog=EPILOG, cls=GroupedCommand)
 @settings_options("download")
 @click.argument("backup")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR")
 @click.pass_obj
-def download_command(context: Context, /, backup: str, directory: Path, **flags: Any) -> None:
+def download_command(context: Context, /, backup: str, directory: str, **flags: Any) -> None:
     """Bring one backup back as files in DIR, each hashed on its way.
 
     BACKUP is its name or address, the beginning of its name or id, the name that export was given,
@@ -29,7 +30,9 @@ def download_command(context: Context, /, backup: str, directory: Path, **flags:
     """
     from backup_manager.download import download  # noqa: PLC0415 - see ``context``
 
+    if not directory:
+        raise UsageError("DIR is empty", why="a variable may be unset", fix="name a directory")
     with context.catalog("download", flags, backup) as (settings, catalog):
         found = catalog.find(backup)
         context.tell(found)
-        download(catalog, found, directory, settings["tables"])
+        download(catalog, found, Path(directory), settings["tables"])

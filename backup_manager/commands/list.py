@@ -22,8 +22,8 @@ def list_command(context: Context, /, as_json: bool, **flags: Any) -> None:
     """Show the backups under the prefix, newest first.
 
     complete: it has a commit record that fits. incomplete: it has none, it is being made or was
-    given up. damaged: its record does not fit. later-format: a later version made it. operator: an
-    archive of TiDB Operator's own manager, which has no record.
+    given up. damaged: its record does not fit. later-format: a later version made it. unreadable:
+    the store refuses it. operator: an archive of TiDB Operator's own manager, without a record.
     """
     from backup_manager.catalog.listing import show  # noqa: PLC0415 - see ``context``
 

@@ -15,6 +15,7 @@ from backup_manager.errors import MismatchError, Reason, StoreError
 from backup_manager.progress import Figures, open_progress, size
 from backup_manager.removal.removal import (
     Removal,
+    declined,
     faults_of,
     last_written,
     removal_begun,
@@ -24,7 +25,6 @@ from backup_manager.removal.removal import (
 from backup_manager.removal.retention import Decision, Plan, Rules, Seen, choose, span
 from backup_manager.report import Report
 from backup_manager.settings import Settings
-from backup_manager.store.faults import refused
 from backup_manager.store.locks import lock_on
 from backup_manager.texts import visible
 
@@ -127,7 +127,8 @@ def _look(catalog: Catalog, names: list[Found]) -> Generator[Seen]:
 
     def look(found: Found) -> Seen:
         backup = catalog.read(found)
-        begun = removal_begun(catalog, backup.layout)
+        # As long as its record stands it is whole: then it is decided on anew.
+        begun = backup.state is State.INCOMPLETE and removal_begun(catalog, backup.layout)
         if backup.state is State.OPERATOR:
             backup = replace(backup, locked=lock_on(store, backup.layout.root))
         if backup.record:
@@ -190,8 +191,8 @@ def carry_out(catalog: Catalog, plan: Plan, outcome: Outcome) -> None:
                     _remove(catalog, removal, decision, plan.since, outcome)
             except StoreError as error:
                 catalog.stop.check()
-                if _of_no_backup(error):
-                    raise
+                if faults_of(error) and not declined(error):
+                    raise  # it fails altogether
                 outcome.failed.append((decision.backup, error))
                 catalog.report.error("not removed", backup=decision.backup.url, why=error.message)
             finally:
@@ -228,15 +229,6 @@ def _known(going: list[Decision]) -> Figures:
         files_waiting=sum(1 if one.archive else one.files for one in records),
         known_bytes=sum(one.archive.bytes if one.archive else one.bytes for one in records),
     )
-
-
-def _of_no_backup(error: StoreError) -> bool:
-    """Tell whether the store fails altogether: it has not refused, it does not answer as it should.
-
-    A lock or a permission may be one backup's own.
-    """
-    faults = faults_of(error)
-    return bool(faults) and not any(map(refused, faults))
 
 
 def foretold(plan: Plan) -> str:

@@ -17,7 +17,7 @@ from backup_manager.errors import Reason, StoreError
 from backup_manager.progress import Figures, Progress
 from backup_manager.store.client import Listed
 from backup_manager.store.deletion import Deletion
-from backup_manager.store.faults import FAULTS, explain, passing, refused, short_fault
+from backup_manager.store.faults import FAULTS, explain, passing, refused, short_fault, status_of
 from backup_manager.store.multipart import Multipart, Upload
 from backup_manager.store.probe import NAME as PROBE
 from backup_manager.store.wire import Body
@@ -25,6 +25,7 @@ from backup_manager.store.wire import Body
 _PASSES = 5
 _PAUSE_SECONDS = 0.3
 _TEXT = b"This backup is being removed; backup-manager prune or clean ends it.\n"
+_CLIENT_ERRORS = range(400, 500)  # RFC 9110, 15.5
 _UNKNOWN = datetime.max.replace(tzinfo=UTC)
 
 
@@ -53,15 +54,19 @@ class Removal:
         goes on where this one ended.
         """
         self._mark(layout, _TEXT)
-        if why := stays() if stays else "":
+        try:
+            why = stays() if stays else ""
+        except BaseException:
+            self._spare(layout)
+            raise
+        if why:
             self._unmark(layout)
             return why
         try:
             self._deletion.one(layout.record)
         except StoreError as error:
-            if any(map(refused, faults_of(error))):
-                with suppress(StoreError):
-                    self._unmark(layout)  # it stays what it was
+            if declined(error):
+                self._spare(layout)
             raise
         self._empty(layout)
         self._deletion.one(layout.tombstone)
@@ -86,6 +91,11 @@ class Removal:
                 url = self._store.settings.url(layout.tombstone)
                 raise explain(error, "write it", url, None) from error
             self._catalog.report.debug("there is no tombstone", why=short_fault(error))
+
+    def _spare(self, layout: Layout) -> None:
+        """Let a backup stay what it was, as far as the store takes that."""
+        with suppress(StoreError):
+            self._unmark(layout)
 
     def _unmark(self, layout: Layout) -> None:
         try:
@@ -159,6 +169,17 @@ def removing() -> Iterator[None]:
         raise
 
 
+def declined(error: BaseException | None) -> bool:
+    """Tell whether the store has said no to just that: a right, a lock or a policy is missing.
+
+    Then nothing was changed; and of another backup it may not hold.
+    """
+    faults = faults_of(error)
+    return any(_CLIENT_ERRORS.start <= status_of(one) < _CLIENT_ERRORS.stop for one in faults) and (
+        not any(map(passing, faults))
+    )
+
+
 def faults_of(error: BaseException | None) -> list[BaseException]:
     """Return what of the store's has led to an error."""
     found: list[BaseException] = []
@@ -210,7 +231,9 @@ def _moments(catalog: Catalog, layout: Layout) -> Iterator[datetime]:
         if part := multipart.last_part(upload):
             yield part
     for item in catalog.store.objects(layout.prefix):
-        if layout.owns(item.key) and item.key != layout.tombstone:
+        if item.key == layout.record:
+            yield _UNKNOWN  # it is there after all, whatever was answered when it was read
+        elif layout.owns(item.key) and item.key != layout.tombstone:
             yield item.modified or _UNKNOWN
 
 

@@ -34,7 +34,12 @@ class Rules:
 
     def concern(self, backup: Backup) -> bool:
         """Tell whether a backup is one of those that are looked at."""
-        return self.everything or self.schedule == schedule_of(backup)
+        if self.everything:
+            return True
+        if backup.record is None:
+            # Nobody's; but of a damaged one nobody knows whose it is.
+            return self.schedule is None and backup.state is State.INCOMPLETE
+        return self.schedule == backup.record.schedule
 
 
 class Seen(NamedTuple):
@@ -116,7 +121,8 @@ def span(seconds: float) -> str:
 
 def _counts(backup: Backup, rules: Rules) -> bool:
     """Tell whether a backup has a place in the order of those that are published."""
-    return backup.state not in {State.INCOMPLETE, State.LATER} and rules.concern(backup)
+    uncertain = {State.INCOMPLETE, State.LATER, State.UNREADABLE}
+    return backup.state not in uncertain and rules.concern(backup)
 
 
 def _of_another(backup: Backup) -> str:
@@ -190,6 +196,7 @@ class _Choice:
         if backup.state is not State.COMPLETE or wrong:
             return {
                 State.LATER: backup.why,
+                State.UNREADABLE: f"its commit record cannot be read: {backup.why}; not counted",
                 State.DAMAGED: f"its commit record is damaged: {backup.why}; not counted",
                 State.OPERATOR: "an archive of TiDB Operator's manager, with nothing to check it "
                 "by; not counted",
@@ -211,7 +218,9 @@ class _Choice:
         """Decide on a backup without a record."""
         spell = span(self._rules.incomplete_seconds)
         at = last_written(backup, self.since)
-        if at and at > self.since:
+        if at is None:
+            return Decision(backup, False, "incomplete, and the store lists nothing of it")
+        if at > self.since:
             return Decision(backup, False, f"incomplete, written to within the last {spell}")
         return Decision(backup, True, f"incomplete, nothing written for {spell}")
 

@@ -60,6 +60,7 @@ _FIXES = {
     "InvalidStorageClass": "correct --storage-class: this store has none of that name",
     "ETagMismatch": "the store holds something else than was sent, or its ETags are no MD5s (as "
     "under KMS): in that case use --s3-option=--ignore-checksum",
+    "RangeMismatch": "check that --endpoint is an S3 store, with no proxy that changes its answers",
     "QuotaExceeded": "raise the quota of the bucket or of the user",
     "EntityTooLarge": "this store takes no objects so large: split the files, for example by "
     "--dumpling-option=--filesize=256MiB",
@@ -183,7 +184,8 @@ def upload_gone(error: BaseException) -> bool:
 
 
 def not_found(error: BaseException) -> bool:
-    return code_of(error) in _NOT_FOUND
+    """Tell whether there is no such object; a web page that says so is none of a store's."""
+    return code_of(error) in _NOT_FOUND and not _foreign(error)
 
 
 def explain(error: BaseException, doing: str, where: str, reason: Reason | None) -> BackupError:

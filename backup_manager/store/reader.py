@@ -1,15 +1,17 @@
 """Reading objects: small ones whole, large ones range by range, each tried again by itself."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import BinaryIO, TypeVar, cast
 
+from backup_manager.bounded import bounded
 from backup_manager.errors import MismatchError
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 from backup_manager.store.client import Store
-from backup_manager.store.faults import FAULTS, explain, not_found, status_of
+from backup_manager.store.faults import FAULTS, code_of, explain, not_found, status_of
 from backup_manager.store.headers import moment_of
 from backup_manager.store.trying import Trying
 from backup_manager.store.wire import Got
@@ -28,6 +30,7 @@ class Reader:
 
     def __init__(self, store: Store, *, stop: Stop, report: Report) -> None:
         self.wire = store.wire()
+        self._stop = stop
         self._trying = Trying(store, stop=stop, report=report)
         self._url = store.settings.url
 
@@ -38,7 +41,8 @@ class Reader:
             try:
                 return self.wire.get(key, limit=limit)
             except FAULTS as error:
-                if not_found(error):
+                # Not by the status alone, which others in between answer with too.
+                if code_of(error) == "NoSuchKey" and not_found(error):
                     return None
                 raise
 
@@ -74,6 +78,9 @@ class Reader:
 
     def _call(self, key: str, call: Callable[[], _T]) -> _T:
         try:
+            if threading.current_thread() is threading.main_thread():
+                # A signal ends it: nobody else cuts what this thread waits for.
+                return bounded(self._stop, lambda: self._trying.run(call))
             return self._trying.run(call)
         except FAULTS as error:
             raise explain(error, "read it", self._url(key), None) from error

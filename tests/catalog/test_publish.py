@@ -41,6 +41,12 @@ THEIRS = seal({"id": "theirs", "files": 1})
 KEY = f"{DIRECTORY}/{RECORD}"
 
 
+@pytest.fixture(autouse=True)
+def _manifest(ceph: Ceph, bucket: str) -> None:
+    """It stands before the record is written."""
+    ceph.client().put_object(Bucket=bucket, Key=Layout(DIRECTORY).manifest, Body=b"")
+
+
 def publisher(store: Store, journal: Journal, stop: Stop | None = None) -> Publisher:
     return Publisher(
         store, journal, layout=Layout(DIRECTORY), stop=stop or Impatient(), report=new_report()
@@ -56,6 +62,38 @@ def error(code: str, status: int) -> ClientError:
         {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
         "PutObject",
     )
+
+
+def overtaken(store: Store, meanwhile: Callable[[], object]) -> Store:
+    """The store, where this happens right after the record was written."""
+    other = store.unheeding()
+    put = other.put
+
+    def put_and_more(*words: Any, **named: Any) -> str:
+        etag = put(*words, **named)
+        meanwhile()
+        return etag
+
+    other.put = put_and_more  # type: ignore[method-assign]
+    store.unheeding = lambda: other  # type: ignore[method-assign]
+    return store
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_removal_that_overtakes_the_record_leaves_none(
+    store: Store, journal: Journal, ceph: Ceph, bucket: str, *, ended: bool
+) -> None:
+    layout = Layout(DIRECTORY)
+
+    def removal() -> None:
+        if ended:
+            ceph.client().delete_object(Bucket=bucket, Key=layout.manifest)
+        else:
+            ceph.client().put_object(Bucket=bucket, Key=layout.tombstone, Body=b"being removed")
+
+    with pytest.raises(HeldError, match="was removed by prune or clean"):
+        publisher(overtaken(store, removal), journal).publish(OURS)
+    assert None is record(store)
 
 
 # Writing the record ------------------------------------------------------------------------
@@ -433,6 +471,7 @@ def dump(tmp_path: Path, journal: Journal) -> Path:
 
 
 def test_sending_metadata(store: Store, journal: Journal, sender: Sender, dump: Path) -> None:
+    store.delete_one(Layout(DIRECTORY).manifest)
     one = publisher(store, journal)
     one.send_metadata(sender, dump)
     row = journal.file(METADATA)
@@ -486,6 +525,7 @@ def test_a_volume_that_garbles_the_manifest(
 def test_a_manifest_that_could_not_be_read_is_not_sent(
     store: Store, journal: Journal, sender: Sender, tmp_path: Path
 ) -> None:
+    store.delete_one(Layout(DIRECTORY).manifest)
     journal.offer(["../outside"])
     journal.confirm("../outside", FileState(1, 1, 1, 1), read_ns=1, sha256="a" * 64, etag="e")
     with pytest.raises(ManifestError, match="no relative path"):

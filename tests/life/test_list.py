@@ -9,7 +9,7 @@ import pytest
 from backup_manager.canonical import timestamp
 from tests.life.backups import Shelf, ago, make_backup, make_incomplete, make_of_operator
 from tests.life.commands import Life
-from tests.s3_proxy import S3Proxy
+from tests.s3_proxy import Answer, S3Proxy, operation
 
 
 def test_every_state_newest_first(shelf: Shelf, life: Life) -> None:
@@ -83,6 +83,29 @@ def test_one_listing_and_one_small_read_a_backup(shelf: Shelf, life: Life) -> No
     assert len(names) == len(said.stdout.splitlines())
     asked = sorted(request.operation for request in proxy.requests)
     assert ["GetObject"] * 5 + ["ListObjectsV2"] == asked
+
+
+def test_a_record_that_the_store_refuses_hides_no_other(shelf: Shelf, life: Life) -> None:
+    names = [make_backup(shelf, started=ago(hours=hours)) for hours in range(1, 4)]
+    archived = Answer.error("InvalidObjectState", 403, "its class is GLACIER")
+    with S3Proxy(shelf.server.http) as proxy:
+        proxy.answer(operation("GetObject", containing=names[1][-8:]), archived, times=9)
+        through = life.but(endpoint=proxy.url)
+        said = through.run("list", "--json").expect(0)
+        states = [json.loads(line)["state"] for line in said.stdout.splitlines()]
+        assert ["complete", "unreadable", "complete"] == states
+        assert ["a commit record cannot be read"] == [event["event"] for event in said.log]
+        assert "cannot be read" in through.run("verify", names[1]).expect(7).message
+        plan = through.run("prune", "--max-backups=1", "--dry-run").expect(0).stdout
+    assert f"keep   {names[1]}" in plan
+    assert f"remove {names[2]}" in plan
+
+
+def test_where_an_archive_was_unpacked_is_no_backup(shelf: Shelf, life: Life) -> None:
+    name = make_backup(shelf, archived=True)
+    shelf.put(shelf.key(f"{name.removesuffix('.tgz')}/metadata"), b"x")
+    said = life.run("list", "--json").expect(0)
+    assert [shelf.url(name)] == [json.loads(line)["backup"] for line in said.stdout.splitlines()]
 
 
 def test_nothing_there(life: Life) -> None:

@@ -212,8 +212,9 @@ def test_incompletes_go_by_when_they_were_written_to(cases: list[Case], rules: R
     stay = Asked(cases, rules).stay()
     for each in cases:
         if each.state is INCOMPLETE and rules.concern(each.seen.backup):
-            young = each.written is not None and NOW - each.written < 7 * DAY
-            assert young == (each in stay)
+            # What the listing by delimiter has shown and nothing is listed of is a contradiction.
+            kept = each.written is None or NOW - each.written < 7 * DAY
+            assert kept == (each in stay)
 
 
 @given(many(), RULES, NOWS)
@@ -225,6 +226,14 @@ def test_nothing_is_checked_twice_nor_for_nothing(
     assert len(set(asked.checked)) == len(asked.checked)
     if rules.reserved_seconds is None and rules.most is None:
         assert [] == asked.checked
+
+
+def test_what_is_damaged_is_of_no_schedule() -> None:
+    rules = Rules(most=1, schedule=None, everything=False)
+    for state in (State.DAMAGED, State.OPERATOR):
+        cases = days(1, 2, 3)
+        cases[-1].state = state
+        assert cases[-1] in Asked(cases, rules).stay()
 
 
 # One by one --------------------------------------------------------------------------------

@@ -132,10 +132,11 @@ def test_faults_that_pass_are_survived(shelf: Shelf, life: Life) -> None:
         life.but(endpoint=proxy.url).run("verify", name, "--deep").expect(0)
 
 
-def test_sigterm_ends_it_at_once(shelf: Shelf, life: Life) -> None:
+@pytest.mark.parametrize("object_", [ORDERS, "manifest.jsonl.gz", "backup.json"])
+def test_sigterm_ends_it_at_once(shelf: Shelf, life: Life, object_: str) -> None:
     name = make_backup(shelf)
     with S3Proxy(shelf.server.http) as proxy:
-        held = proxy.hold(operation("GetObject", containing=ORDERS))
+        held = proxy.hold(operation("GetObject", containing=object_))
         with life.but(endpoint=proxy.url).start("verify", name, "--deep") as running:
             assert held.reached.wait(60)
             running.terminate()
@@ -218,6 +219,30 @@ def test_latest_says_what_it_left_out(shelf: Shelf, life: Life) -> None:
     said = life.run("verify", "latest").expect(0)
     assert shelf.url(name) == said.summary["backup"]
     assert "is newer and was left out" in said.warnings[0]
+
+
+def test_latest_says_that_the_newest_is_damaged(shelf: Shelf, life: Life) -> None:
+    name = make_backup(shelf, started=ago(hours=2))
+    make_backup(shelf, started=ago(hours=1), record={"files": "many"})
+    said = life.run("verify", "latest").expect(0)
+    assert shelf.url(name) == said.summary["backup"]
+    assert "its files is no number" in said.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "archived", "said"),
+    [
+        ((), False, "by sizes and ETags"),
+        (("--s3-option=--ignore-checksum",), False, "by sizes alone; --deep compares the bytes"),
+        ((), True, "by the size of its archive; --deep compares the bytes"),
+        (("--deep",), True, "every byte read"),
+    ],
+)
+def test_what_was_compared_is_said(
+    shelf: Shelf, life: Life, words: tuple[str, ...], said: str, *, archived: bool
+) -> None:
+    make_backup(shelf, archived=archived)
+    assert life.run("verify", "latest", *words).expect(0).message.endswith(said)
 
 
 def test_latest_of_nothing(shelf: Shelf, life: Life) -> None:

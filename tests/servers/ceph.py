@@ -63,7 +63,7 @@ rgw_gc_processor_period=5
 rgw_crypt_s3_kms_backend=testing
 rgw_crypt_s3_kms_encryption_keys={kms_key_id}={kms_key}
 rgw_frontends=beast endpoint=127.0.0.1:{http_port} ssl_endpoint=127.0.0.1:{https_port} \
-ssl_certificate={certificate} ssl_private_key={key}
+ssl_certificate={certificate} ssl_private_key={key} tcp_nodelay=1
 """
 
 _CAPABILITIES = {
@@ -187,7 +187,8 @@ class Ceph(S3Server):
 
     def _make_user(self, uid: str, access_key: str, secret_key: str) -> None:
         keys = [f"--access-key={access_key}", f"--secret-key={secret_key}"]
-        naming = [f"--uid={uid}", f"--display-name={uid}"]
+        # 0: any number of buckets. Each test makes its own, and there may be more than 1,000.
+        naming = [f"--uid={uid}", f"--display-name={uid}", "--max-buckets=0"]
         self._run("radosgw-admin", "user", "create", *naming, *keys)
 
     def create_user(self, uid: str) -> tuple[str, str]:
