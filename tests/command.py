@@ -227,12 +227,12 @@ class Export:
         running.keep = self._scratch
         return running
 
-    def refused(self) -> Result:
+    def refused(self, *further: str) -> Result:
         """Run it in this process, to a wrong setting: before anything is asked of anybody.
 
         It takes a twentieth of the time; that a process ends so too, others show.
         """
-        words = self.argv()
+        words = self.argv(*further)
         out, err = io.StringIO(), io.StringIO()
         mask = os.umask(0o077)
         try:

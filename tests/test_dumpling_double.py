@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -398,6 +399,11 @@ def test_status_server(tmp_path: Path, misdeed: str) -> None:
         code, done = replayed(tmp_path / "second", (), address)
         assert code == 0
         assert "address already in use" in done.out
+        # Who asks and goes away kills nothing.
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert b"dumpling" in scrape(port, "/metrics")
     gate.touch()
     assert started.finish() == 0
 

@@ -226,6 +226,6 @@ def test_what_a_dry_run_shows(make: Make) -> None:
 
 
 def test_a_format_that_there_is_not(make: Make) -> None:
-    result = make(environment={"BACKUP_MANAGER_FORMAT": "zip"}).run().expect(2)
+    result = make(environment={"BACKUP_MANAGER_FORMAT": "zip"}).refused().expect(2)
     assert "files or archive" in result.message
     assert "BACKUP_MANAGER_FORMAT" in result.message

@@ -70,7 +70,7 @@ def test_a_wrong_setting(
     ],
 )
 def test_a_flag_that_is_not_ours(make: Make, flag: str, words: list[str]) -> None:
-    result = make().run(flag).expect(2)
+    result = make().refused(flag).expect(2)
 
     for word in words:
         assert word in result.message
@@ -91,13 +91,13 @@ def test_an_empty_password_file(make: Make, tmp_path: Path, text: str) -> None:
     file = tmp_path / "empty"
     file.write_text(text)
 
-    result = make(password=None, password_file=file).run().expect(2)
+    result = make(password=None, password_file=file).refused().expect(2)
 
     assert "empty" in result.message
 
 
 def test_a_password_file_that_is_not_there(make: Make) -> None:
-    result = make(password=None, password_file="/no/such/file").run().expect(2)
+    result = make(password=None, password_file="/no/such/file").refused().expect(2)
 
     assert "--password-file" in result.message
 

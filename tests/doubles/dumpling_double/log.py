@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import threading
 from collections.abc import Mapping
 from datetime import datetime
@@ -28,9 +29,7 @@ class Log:
     def raw(self, data: bytes) -> None:
         """Bytes as they are. A pipe that nobody drains blocks here, as it does the binary."""
         with self._lock:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            _write(self._fd, data)
 
     def write(
         self, level: str, caller: str, message: str, fields: Mapping[str, Field] | None = None
@@ -69,9 +68,19 @@ def complain(text: str) -> None:
 
 
 def _all(fd: int, text: str) -> None:
-    rest = memoryview((text + "\n").encode("utf-8", "surrogateescape"))
-    while rest:
-        rest = rest[os.write(fd, rest) :]
+    _write(fd, (text + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Write all of it. Of a pipe that nobody reads Go dies if it is its output, not of a socket."""
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+    except BrokenPipeError:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+        raise
 
 
 def leave(code: int) -> NoReturn:

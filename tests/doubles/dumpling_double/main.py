@@ -15,7 +15,6 @@ from .versions import NEW, OLD, WHAT, Version
 
 def _signals(controls: Controls) -> None:
     """No handling: a signal kills. What the parent ignores stays ignored (facts)."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -16,6 +16,9 @@ FOREIGN = (
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
+    def handle_error(self, *_arguments: object) -> None:
+        """Say nothing of a client that has gone: Go does not."""
+
 
 def _handler(metrics: Metrics, kind: str) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
