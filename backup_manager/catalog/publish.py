@@ -194,29 +194,21 @@ class Publisher:
         anything: the outcome is read back.
         """
         self._journal.remember(record=data.decode())
-        store = self._store.unheeding()
+        shielded(self._stop, lambda: self._settle_for_good(self._store.unheeding(), data))
 
-        def settle() -> None:
-            self._settle(store, data)
-            self._check_kept(store)
-
-        shielded(self._stop, settle)
-
-    def _check_kept(self, store: Store) -> None:
-        """Raise HeldError where a removal has overtaken the record's writing.
+    def _settle_for_good(self, store: Store, data: bytes) -> None:
+        """Settle the record, and take it back where a removal has overtaken its writing.
 
         One that is at work shows by its tombstone, one that has ended by the manifest that is gone;
         what was begun after the record stood is no affair of this run.
         """
-        layout = self._layout
-        condemned = [
-            item
-            for item in store.objects(layout.tombstone)
-            if layout.condemns(item.key, item.bytes)
-        ]
-        if condemned or layout.manifest not in {i.key for i in store.objects(layout.manifest)}:
+        self._settle(store, data)
+        tombstones = store.objects(self._layout.tombstone)
+        condemned = any(self._layout.condemns(item.key, item.bytes) for item in tombstones)
+        manifests = {item.key for item in store.objects(self._layout.manifest)}
+        if condemned or self._layout.manifest not in manifests:
             store.delete_one(self._key)
-            raise removed_since(store, layout)
+            raise removed_since(store, self._layout)
 
     def _settle(self, store: Store, data: bytes) -> None:
         """See to it that the store holds this very record.

@@ -44,8 +44,7 @@ _PASSING_CODES = _THROTTLING_CODES | {
     "NoETag",  # our own: the answer was cut
 }
 _PASSING_STATUS = _THROTTLING_STATUS | {408, 500, 502, 504}
-_UNSUPPORTED_STATUS = {405, 501}
-_UNSUPPORTED_CODES = {"NotImplemented", "MethodNotAllowed"}
+_UNSUPPORTED_STATUS, _UNSUPPORTED_CODES = {405, 501}, {"NotImplemented", "MethodNotAllowed"}
 
 _FIXES = {
     "NoSuchBucket": "create the bucket, or correct --bucket (and --endpoint and --region)",
@@ -58,9 +57,9 @@ _FIXES = {
     "AuthorizationHeaderMalformed": "set --region to the bucket's region",
     "IllegalLocationConstraintException": "set --region to the bucket's region",
     "InvalidStorageClass": "correct --storage-class: this store has none of that name",
+    "RangeMismatch": "check that nothing between here and the store changes its answers",
     "ETagMismatch": "the store holds something else than was sent, or its ETags are no MD5s (as "
     "under KMS): in that case use --s3-option=--ignore-checksum",
-    "RangeMismatch": "check that --endpoint is an S3 store, with no proxy that changes its answers",
     "QuotaExceeded": "raise the quota of the bucket or of the user",
     "EntityTooLarge": "this store takes no objects so large: split the files, for example by "
     "--dumpling-option=--filesize=256MiB",
@@ -184,7 +183,7 @@ def upload_gone(error: BaseException) -> bool:
 
 
 def not_found(error: BaseException) -> bool:
-    """Tell whether there is no such object; a web page that says so is none of a store's."""
+    """Tell whether there is no such object; a web page is no answer of a store's."""
     return code_of(error) in _NOT_FOUND and not _foreign(error)
 
 
