@@ -21,7 +21,9 @@ _QUICK_FILES, _QUICK_BACKUPS = 5_000, 100
 _COMMANDS = {
     "verify": ["verify", "latest"],
     "prune": ["prune", "--max-reserved-time=1h"],
-    "download --tables, of three files": ["download", "latest", "DIR", "--tables=shop.none"],
+    "download of two files": [
+        *("download", "latest", "DIR", "--tables=shop.*", "--tables=!shop.t"),
+    ],
     "clean": ["clean", "many", "--yes"],
 }
 
