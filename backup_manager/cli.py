@@ -16,7 +16,6 @@ from backup_manager.commands.prune import prune_command
 from backup_manager.commands.verify import verify_command
 from backup_manager.context import Context
 from backup_manager.errors import BackupError, ExitCode, InterruptedBySignalError
-from backup_manager.metrics.telling import FINISH_SECONDS, LAST_WORDS_SECONDS
 from backup_manager.report import Report
 from backup_manager.signals import Stop
 
@@ -80,7 +79,7 @@ def run(argv: Sequence[str], stop: Stop) -> int:
     def last_resort(error: InterruptedBySignalError) -> int:
         if report.summary.status != "complete":
             report.fail(error)
-        return context.finish(LAST_WORDS_SECONDS)
+        return context.finish(lambda _: 0.0)
 
     context = Context(report, stop)
     stop.last_resort = last_resort
@@ -106,4 +105,4 @@ def run(argv: Sequence[str], stop: Stop) -> int:
                 fix="report it with the log, which holds the stack trace",
             )
         )
-    return context.finish(max(LAST_WORDS_SECONDS, stop.seconds_left(FINISH_SECONDS)))
+    return context.finish(stop.seconds_left)

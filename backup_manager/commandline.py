@@ -10,6 +10,10 @@ from click.shell_completion import CompletionItem
 from backup_manager.definitions import GROUPS, Definition, definitions_of
 from backup_manager.errors import UsageError
 
+# Commands of TiDB Operator's own manager: its image serves BR and restores too.
+_OPERATORS = {"backup", "restore", "import", "compact"}
+_NOT_HERE = "it is of TiDB Operator's own image, for BR and for restores; this one makes backups"
+_OTHER_IMAGE = "set the operator's tidbBackupManagerImage back to its own for that"
 _COLUMN = 30  # the widest flag that its description stands beside
 # Metavars of settings that a shell completes with names of files.
 _PATHS = {"FILE": "file", "DIR": "dir"}
@@ -50,10 +54,17 @@ def settings_options(command: str) -> Callable[[Any], Any]:
 
 
 def _option(definition: Definition) -> Callable[[Any], Any]:
+    flag, name = f"--{definition.flag}", definition.name  # click would make it lower case
+    if definition.go:
+        about = help_of(definition)
+        return click.option(
+            flag, name, is_flag=False, flag_value="true", metavar="[=true]", help=about
+        )
     if definition.switch:
-        return click.option(f"--{definition.flag}", is_flag=True, help=help_of(definition))
+        return click.option(flag, name, is_flag=True, help=help_of(definition))
     return click.option(
-        f"--{definition.flag}",
+        flag,
+        name,
         multiple=definition.repeated,
         metavar=definition.metavar,
         help=help_of(definition),
@@ -88,6 +99,8 @@ def usage_error(error: click.ClickException, command: str) -> UsageError:
         return _no_such_option(error, see)
     if isinstance(error, click.NoSuchCommand):
         what = f"there is no command {error.command_name}"
+        if error.command_name in _OPERATORS:
+            return UsageError(what, why=_NOT_HERE, fix=_OTHER_IMAGE)
         return UsageError(what, fix=_meant(error.possibilities, see))
     return UsageError(error.format_message().rstrip("."), fix=see)
 

@@ -1,17 +1,21 @@
 """What each command gets: the report, the wish to stop, and its settings made ready to use."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from backup_manager import loading
 from backup_manager.canonical import timestamp
+from backup_manager.definitions import GROUPS
+from backup_manager.definitions.kubernetes import OBJECT
 from backup_manager.errors import BackupError
-from backup_manager.metrics import Metrics, open_metrics
+from backup_manager.metrics import metrics_sinks
 from backup_manager.report import Report
-from backup_manager.settings import Settings, unknown_variables
+from backup_manager.settings import Field, Settings, client_tls, noted, resolve, unknown_variables
 from backup_manager.signals import Stop
+from backup_manager.telling import Telling
 
 # What a command does is imported when it runs: boto3 and the like take as long as all the rest, and
 # --help, a slip and a shell's completion need not wait for them.
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from backup_manager.catalog.backups import Backup
     from backup_manager.catalog.catalog import Catalog
     from backup_manager.export.job import Job
+    from backup_manager.kubernetes.backup_object import BackupObject
 
 
 class Context:
@@ -28,23 +33,62 @@ class Context:
         self.report = report
         self.stop = stop
         self.used = False
-        self.metrics = Metrics()
+        self.telling = Telling()
 
-    def settings(
-        self, command: str, flags: dict[str, Any], *, wrong: dict[str, BackupError] | None = None
-    ) -> Settings:
-        """Resolve a command's settings, and have the report keep to them.
+    def backup_object(
+        self, flags: dict[str, Any], *, patient: bool = True
+    ) -> "BackupObject | None":
+        """Read the Backup object that is named; None where none is. Raises KubernetesError.
 
-        ``wrong`` takes what is wrong, as ``Settings`` has it.
+        ``patient``: whether an API server that is away is waited for.
         """
+        self._begin()
+        namespace, name = (resolve(one, flags.get(one.name), os.environ).value for one in OBJECT)
+        if name is None:
+            return None
+        # Imported here: it takes a third of a second, and most runs have no cluster.
+        from backup_manager.kubernetes import backup_object  # noqa: PLC0415 - see above
+
+        self.report.summary.name = name
+        seconds = backup_object.READ_SECONDS if patient else 0.0
+        return backup_object.read_object(name, namespace, self.report, self.stop, seconds)
+
+    def _begin(self) -> None:
         self.used = True
         loading.end()  # what a command needs it has imported before it asks for its settings
         self.stop.check()
-        settings = Settings(flags, os.environ, command, wrong=wrong)
+
+    def settings(
+        self,
+        command: str,
+        flags: dict[str, Any],
+        *,
+        backup: "BackupObject | None" = None,
+        wrong: dict[str, BackupError] | None = None,
+    ) -> Settings:
+        """Resolve a command's settings, and have the report keep to them.
+
+        ``backup`` says what flags and variables do not; ``wrong`` takes what is wrong, as
+        ``Settings`` has it.
+        """
+        self._begin()
+        environ: Mapping[str, str] = os.environ
+        fields: dict[str, Field] = {}
+        database = "Database" in GROUPS[command]
+        if backup:
+            environ, fields = backup.given(environ)
+            with noted("backupName", wrong):
+                backup.check(environ, database=database)
+        if database:
+            fields |= client_tls(flags, environ)
+        settings = Settings(flags, environ, command, fields=fields, wrong=wrong)
         self.report.set_level(settings["log_level"], quiet=settings["quiet"])
-        for warning in unknown_variables(os.environ):
-            self.report.caution(warning)
+        for caution in unknown_variables(os.environ):
+            self.report.caution(caution)
         self.report.redact.add(settings.password)
+        if backup and database:
+            with noted("backupName", wrong):
+                backup.check_settings(settings, self.report)
         return settings
 
     def job(
@@ -55,22 +99,32 @@ class Context:
         *,
         told: bool = True,
     ) -> "Job":
-        """Make the settings into a job; ``told`` says whether monitoring hears of it."""
+        """Make the settings into a job; ``told`` says whether anybody else hears of it."""
         from backup_manager.export.job import prepare  # noqa: PLC0415 - see the top
 
-        settings = self.settings(command, flags)
+        backup = self.backup_object(flags)
+        if told:
+            # Before the settings are read: what is wrong with them is told too.
+            self.telling = Telling([backup.sink(self.stop)] if backup else [], self.report)
+        settings = self.settings(command, flags, backup=backup)
         self.report.summary.name = settings["name"]
         if told:
-            self.metrics = open_metrics(settings, self.report)
-        return prepare(settings, dumpling_args, self.report, self.stop, self.metrics)
+            self.telling.add(metrics_sinks(settings, self.report))
+        job = prepare(settings, dumpling_args, self.report, self.stop, self.telling)
+        return replace(job, check_new=backup.check_not_made) if backup else job
 
     @contextmanager
     def catalog(
-        self, command: str, flags: dict[str, Any], backup: str | None = None
+        self,
+        command: str,
+        flags: dict[str, Any],
+        backup: str | None = None,
+        of: "BackupObject | None" = None,
     ) -> Iterator[tuple[Settings, "Catalog"]]:
         """Open the store for a command that works on what is there already.
 
         ``backup`` is its argument: an s3:// address says the bucket and the prefix by itself.
+        ``of``: the object whose backup it is.
         """
         from backup_manager.catalog.catalog import open_catalog  # noqa: PLC0415 - see the top
         from backup_manager.catalog.naming import place_of  # noqa: PLC0415 - see the top
@@ -78,7 +132,7 @@ class Context:
         self.report.publishes = False
         if backup is not None:
             flags = place_of(backup, flags)
-        settings = self.settings(command, flags)
+        settings = self.settings(command, flags, backup=of)
         with open_catalog(settings, self.report, self.stop) as catalog:
             yield settings, catalog
 
@@ -92,7 +146,10 @@ class Context:
             moment = timestamp(taken) if taken else None
             summary.snapshot = {"tso": record.snapshot, "time": moment}
 
-    def finish(self, seconds: float) -> int:
-        """Tell how it ended, the metrics for so many seconds at most; return the exit code."""
-        self.metrics.finish(self.report.summary, seconds)
+    def finish(self, left: Callable[[float], float]) -> int:
+        """Tell how it ended everywhere, and return the exit code.
+
+        ``left`` says how many of so many seconds there are still for that.
+        """
+        self.telling.finish(self.report.summary, left)
         return self.report.finish()

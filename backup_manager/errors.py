@@ -55,6 +55,11 @@ class Reason(StrEnum):
     VOLUME_FULL = "VolumeFull"
     HELD = "HeldByAnotherRun"
     SUPERSEDED = "PublishedByAnotherRun"
+    OBJECT = "GetBackupCRFailed"
+    STATUS = "UpdateBackupStatusFailed"
+    SPEC = "InvalidSpec"
+    STORAGE_TYPE = "UnsupportedStorageType"
+    NO_PATH = "BackupPathIsEmpty"
     INTERRUPTED = "Interrupted"
     TERMINATED = "Terminated"
 
@@ -146,6 +151,28 @@ class HeldError(BackupError):
 
     exit_code = ExitCode.HELD
     default_reason = Reason.HELD
+
+
+class KubernetesError(BackupError):
+    """The Kubernetes API cannot be reached, refuses, or has not the object that was named.
+
+    ``status`` is that of its answer, 0 where there was none.
+    """
+
+    exit_code = ExitCode.KUBERNETES
+    default_reason = Reason.OBJECT
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        fix: str = "",
+        reason: Reason | None = None,
+        status: int = 0,
+    ) -> None:
+        self.status = status
+        super().__init__(what, why=why, fix=fix, reason=reason)
 
 
 class InterruptedBySignalError(BackupError):

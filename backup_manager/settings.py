@@ -1,7 +1,7 @@
 """Every setting of a command, with where its value came from.
 
-The order: the flag, then BACKUP_MANAGER_<FLAG>, then TiDB Operator's variable, then the default.
-An empty variable is an unset one.
+The order: the flag, then BACKUP_MANAGER_<FLAG>, then TiDB Operator's variable, then the Backup
+object, then the default. An empty variable is an unset one.
 """
 
 import base64
@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 from backup_manager import values
 from backup_manager.definitions import GROUPS, Definition, definitions_of
+from backup_manager.definitions.kubernetes import CLIENT_TLS, CLUSTER
 from backup_manager.errors import BackupError, DatabaseError, UsageError
 
 # Kubernetes sets BACKUP_MANAGER_PORT=tcp://10.0.0.1:80 and its kin in every Pod beside a Service
@@ -27,9 +29,20 @@ PASSWORD_VARIABLE = "BACKUP_MANAGER_PASSWORD"  # noqa: S105 - the variable's nam
 ENCRYPTED_PASSWORD_VARIABLE = "KMS_ENCRYPTED_BACKUP_MANAGER_PASSWORD"  # noqa: S105 - the same
 
 
+_TLS_SWITCHES = {one.name: one for one in CLUSTER if one.switch}
+
+
+@dataclass(frozen=True)
+class Field:
+    """What the Backup object says of one setting: a text, or several, and where it says so."""
+
+    value: str | tuple[str, ...]
+    origin: str
+
+
 @dataclass(frozen=True)
 class Setting:
-    """A value, its text as given, and its origin: a flag, a variable, or ``default``."""
+    """A value, its text as given, and its origin: a flag, a variable, a field, or ``default``."""
 
     value: Any
     text: str
@@ -45,25 +58,27 @@ class Settings:
         environ: Mapping[str, str],
         command: str = "export",
         *,
+        fields: Mapping[str, Field] = MappingProxyType({}),
         wrong: dict[str, BackupError] | None = None,
     ) -> None:
         """Resolve all settings of the command.
 
-        ``flags`` holds what the command line gave (None or () where nothing). Raises UsageError,
+        ``flags`` holds what the command line gave (None or () where nothing), ``fields`` what the
+        Backup object says, by the names of settings. Raises UsageError,
         naming the origin of what is wrong; DatabaseError for an encrypted password that is none.
         ``wrong`` takes them instead, by the setting's name; such a setting then has its default.
         """
         self.resolved: dict[str, Setting] = {}
         for definition in definitions_of(command):
             name = definition.name
-            with _noted(name, wrong):
-                self.resolved[name] = _resolve(definition, flags.get(name), environ)
+            with noted(name, wrong):
+                self.resolved[name] = resolve(definition, flags.get(name), environ, fields)
             if name not in self.resolved:
-                self.resolved[name] = _resolve(definition, None, {})
+                self.resolved[name] = resolve(definition, None, {})
         self.password, self.password_origin = "", "default"
         self.encrypted_password: bytes | None = None
         if "password_file" in self.resolved:
-            with _noted("password_file", wrong):
+            with noted("password_file", wrong):
                 self._find_password(environ)
 
     def _find_password(self, environ: Mapping[str, str]) -> None:
@@ -78,7 +93,8 @@ class Settings:
 
 
 @contextmanager
-def _noted(name: str, wrong: dict[str, BackupError] | None) -> Iterator[None]:
+def noted(name: str, wrong: dict[str, BackupError] | None) -> Iterator[None]:
+    """Take what is wrong with a setting into ``wrong``, where there is such a thing."""
     try:
         yield
     except BackupError as error:
@@ -100,8 +116,14 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _resolve(definition: Definition, flag: Any, environ: Mapping[str, str]) -> Setting:
-    given, origin = _given(definition, flag, environ)
+def resolve(
+    definition: Definition,
+    flag: Any,
+    environ: Mapping[str, str],
+    fields: Mapping[str, Field] = MappingProxyType({}),
+) -> Setting:
+    """Resolve one setting. Raises UsageError, naming the origin of what is wrong."""
+    given, origin = _given(definition, flag, environ, fields.get(definition.name))
     check_utf8(origin, *((given,) if isinstance(given, str) else given or ()))
     if definition.repeated:
         return Setting(tuple(given or ()), shlex.join(given or ()), origin)
@@ -112,13 +134,27 @@ def _resolve(definition: Definition, flag: Any, environ: Mapping[str, str]) -> S
     return Setting(_parse(definition, definition.parse, given, origin), given, origin)
 
 
+def client_tls(flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Field]:
+    """Return the files of TLS that --client-tls means. Raises UsageError."""
+    on = {name: resolve(one, flags.get(name), environ) for name, one in _TLS_SWITCHES.items()}
+    if not on["client_tls"].value:
+        return {}
+    files = {"tls_cert": "tls.crt", "tls_key": "tls.key"}
+    if not on["skipClientCA"].value:
+        files["tls_ca"] = "ca.crt"
+    origin = on["client_tls"].origin
+    return {name: Field(f"{CLIENT_TLS}/{file}", origin) for name, file in files.items()}
+
+
 def check_utf8(origin: str, *texts: str) -> None:
     """Raise UsageError where a text is no UTF-8: a record or a key could not hold it."""
     if not all(values.is_utf8(text) for text in texts):
         raise UsageError(f"{origin} is no UTF-8 text", fix="give it as UTF-8")
 
 
-def _given(definition: Definition, flag: Any, environ: Mapping[str, str]) -> tuple[Any, str]:
+def _given(
+    definition: Definition, flag: Any, environ: Mapping[str, str], field: Field | None
+) -> tuple[Any, str]:
     if flag not in (None, (), False):
         text = "true" if flag is True else flag
         return text, f"--{definition.flag}"
@@ -127,6 +163,8 @@ def _given(definition: Definition, flag: Any, environ: Mapping[str, str]) -> tup
         return _split(definition, own), definition.own_variable
     if definition.variable and environ.get(definition.variable):
         return environ[definition.variable], definition.variable
+    if field:
+        return field.value, field.origin
     return definition.default, "default"
 
 

@@ -45,6 +45,14 @@ def encode(facts: dict[str, Any]) -> str:
     return json.dumps(printable(facts), ensure_ascii=False, separators=(",", ":"))
 
 
+def cut(text: str, limit: int) -> str:
+    """Return a text that has no more bytes than ``limit``; one that was longer ends in dots."""
+    data = text.encode("utf-8", "backslashreplace")
+    if len(data) <= limit:
+        return data.decode()
+    return data[: limit - 3].decode("utf-8", "ignore") + "..."
+
+
 def shorten(facts: dict[str, Any], limit: int = TERMINATION_BYTES) -> str:
     """Encode the summary within ``limit`` bytes: fewer warnings first, then shorter texts."""
     warnings = facts["warnings"]

@@ -24,6 +24,7 @@ _DAY, _LEAST_LOCK, _MOST_LOCK = 86400.0, 3600.0, 876000 * 3600.0
 ADDRESSING = ("virtual", "path")
 FILES, ARCHIVE = "files", "archive"
 FORMATS = (FILES, ARCHIVE)
+S3 = "s3"
 
 
 def is_utf8(text: str) -> bool:
@@ -120,6 +121,16 @@ def word(text: str) -> str:
     return text
 
 
+def object_name(text: str) -> str:
+    """Read a name that Kubernetes takes (RFC 1123, a subdomain): it becomes part of a path."""
+    if not re.fullmatch("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", text):
+        raise ValueError(
+            f"{text!r} is no name of an object",
+            "give it as kubectl get shows it: small letters, digits, - and .",
+        )
+    return text
+
+
 def region(text: str) -> str:
     # As botocore has it.
     if not re.fullmatch("(?![0-9]+$)(?!-)[a-zA-Z0-9-]{1,63}(?<!-)", text):
@@ -169,6 +180,15 @@ def provider(text: str) -> str:
             f"{hint} Give one of {', '.join(PROVIDERS)}".strip(),
         )
     return name
+
+
+def storage_type(text: str) -> str:
+    if text != S3:
+        raise ValueError(
+            f"{text!r} is no store that is known here",
+            "backups go to S3-compatible stores only: give spec.s3 in the Backup object",
+        )
+    return text
 
 
 def metrics_file(text: str) -> Path:

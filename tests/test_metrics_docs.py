@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from backup_manager.metrics.state import METRICS, PREFIX, Phase
+from backup_manager.metrics.table import METRICS, PREFIX
+from backup_manager.telling import Phase
 from tests.command import ROOT
 from tests.servers import missing
 from tests.servers.prometheus import PROMTOOL, promtool

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from backup_manager.metrics.sinks import Pushgateway, TextFile
-from backup_manager.metrics.state import METRICS, Ended
+from backup_manager.metrics.table import METRICS
+from backup_manager.telling import Ended
 from tests import servers
 from tests.servers import prometheus
 from tests.test_metrics_text import ENDED, LABELS, STATE, by_name

@@ -12,9 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as prometheus_text
 
 from backup_manager import __version__
-from backup_manager.metrics.state import METRICS, Ended, Phase, Published, State, Traffic
+from backup_manager.metrics.table import METRICS
 from backup_manager.metrics.text import Told, earlier, render
 from backup_manager.progress import Figures
+from backup_manager.telling import Ended, Phase, Published, State, Traffic
 from tests.servers import missing, program
 from tests.servers.prometheus import NODE_EXPORTER, PROMTOOL, NodeExporter, samples
 
@@ -40,7 +41,9 @@ ENDED = replace(
     STATE,
     phase=None,
     gc_held_off=False,
-    published=Published(at=1_700_000_190.0, files=10, bytes=11 << 40),
+    published=Published(
+        at=1_700_000_190.0, files=10, bytes=11 << 40, stored_bytes=11 << 40, snapshot="1"
+    ),
     ended=Ended(at=1_700_000_200.0, exit_code=0, seconds=200.5, warnings=1),
 )
 

@@ -34,7 +34,7 @@ from backup_manager.export.takeup import (
     make_room,
     published,
 )
-from backup_manager.metrics import Metrics
+from backup_manager.telling import Telling
 from backup_manager.store.client import Store
 from backup_manager.store.settings import StoreOptions
 from backup_manager.volume.directory import FileState
@@ -65,7 +65,7 @@ def job(volume: Path) -> Job:
         stop=Impatient(),
         store=None,
         store_options=StoreOptions(),
-        metrics=Metrics(),
+        telling=Telling(),
         step=lambda *_, **__: None,
     )
     return cast(Job, made)

@@ -113,7 +113,7 @@ class Catalog:
             return self._latest()
         last = self._below_prefix(text)
         if name := parse_name(last):
-            backup = self._named(name)
+            backup = self.named(name)
             if backup is not None:
                 return backup
             raise self._none(text)
@@ -156,7 +156,7 @@ class Catalog:
             fix="check --bucket and --prefix; backup-manager list shows what is there",
         )
 
-    def _named(self, name: Name) -> Backup | None:
+    def named(self, name: Name) -> Backup | None:
         """Return the backup of that very name, if anything of it is there."""
         layout = self.layout(name)
         there = (item for item in self.store.objects(layout.prefix) if layout.owns(item.key))

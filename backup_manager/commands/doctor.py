@@ -6,7 +6,7 @@ import click
 
 from backup_manager.commandline import GroupedCommand, settings_options
 from backup_manager.context import Context
-from backup_manager.errors import BackupError
+from backup_manager.errors import BackupError, KubernetesError, UsageError
 
 EPILOG = """\b
 Examples:
@@ -44,18 +44,26 @@ def doctor_command(
     written for it is removed again, and a backup that is at work is left alone. A server that is
     away is not waited for.
     """
-    from backup_manager.doctor import CHECKS, examine  # noqa: PLC0415 - see ``context``
+    from backup_manager.doctor import checks_of, examine  # noqa: PLC0415 - see ``context``
     from backup_manager.doctor.case import Case  # noqa: PLC0415 - the same
     from backup_manager.doctor.findings import CheckList  # noqa: PLC0415 - the same
 
     report = context.report
     report.publishes = False
     wrong: dict[str, BackupError] = {}
+    backup, trouble = None, None
     with report.overheard() as said:
-        settings = context.settings("doctor", flags, wrong=wrong)
+        try:
+            backup = context.backup_object(flags, patient=False)
+            settings = context.settings("doctor", flags, backup=backup, wrong=wrong)
+        except (KubernetesError, UsageError) as error:
+            # The rest is tried without what the object says.
+            trouble, backup = error, None
+            settings = context.settings("doctor", flags, wrong=wrong)
     if settings.resolved["log_level"].origin == "default":
         # The list says it all.
         report.set_level("warning", quiet=settings["quiet"])
     report.summary.name = settings["name"]
     case = Case(settings, dumpling_args, wrong, said, mend, report, context.stop)
-    examine(case, CheckList(report, [check.title for check in CHECKS], as_json=as_json))
+    case.backup, case.object_trouble = backup, trouble
+    examine(case, CheckList(report, [check.title for check in checks_of(case)], as_json=as_json))

@@ -9,7 +9,10 @@ from backup_manager.errors import UsageError
 
 @dataclass(frozen=True)
 class Source:
-    """A database server and the account to log in with; TLS is on where any ``tls_*`` is given."""
+    """A database server and the account to log in with; TLS is on where any file of it is given.
+
+    ``tls_checked``: whether the server's certificate is.
+    """
 
     host: str
     port: int
@@ -18,6 +21,7 @@ class Source:
     tls_ca: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    tls_checked: bool = True
 
     @property
     def address(self) -> str:
@@ -41,7 +45,10 @@ def tls_context(source: Source) -> ssl.SSLContext | None:
     # As Go: names count only as subjectAltName, and any certificate of the CA file is an anchor.
     context.hostname_checks_common_name = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if source.tls_ca:
+    if not source.tls_checked:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif source.tls_ca:
         _load_ca(context, source.tls_ca)
     else:
         context.load_default_certs()

@@ -10,6 +10,7 @@ class Definition:
     """One setting: its flag without dashes, how its text is read, and what it is without one.
 
     ``choices`` are the values to offer where a shell completes it; others may be right too.
+    ``go``: a switch that is spelled as Go's, ``--flag=true``.
     """
 
     flag: str
@@ -20,6 +21,7 @@ class Definition:
     metavar: str = "TEXT"
     repeated: bool = False
     switch: bool = False
+    go: bool = False
     choices: Collection[str] = ()
 
     @property

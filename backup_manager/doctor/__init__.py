@@ -1,10 +1,16 @@
 """Everything that an export will need, tried for real and harmlessly, in the order of its story."""
 
-from backup_manager.doctor import local, preparation, remote, source, writing
+from backup_manager.doctor import cluster, local, preparation, remote, source, writing
 from backup_manager.doctor.case import Case, Check
 from backup_manager.doctor.findings import CheckList, Finding, Verdict
 from backup_manager.errors import BackupError, InterruptedBySignalError
 
+# Only where a Backup object is named.
+OF_CLUSTER = (
+    Check("backup object", cluster.backup_object),
+    Check("status", cluster.status, needs=("backup",)),
+    Check("events", cluster.events, needs=("backup",)),
+)
 CHECKS = (
     Check("settings", preparation.settings),
     Check("dumpling", preparation.dumpling, reads=("dumpling",)),
@@ -37,6 +43,12 @@ CHECKS = (
 )
 
 
+def checks_of(case: Case) -> tuple[Check, ...]:
+    """Return the checks that a command line asks for, in their order."""
+    named = case.backup or case.object_trouble
+    return (*OF_CLUSTER, *CHECKS) if named else CHECKS
+
+
 def examine(case: Case, checklist: CheckList) -> None:
     """Do every check that can be done, and print what each found; leave nothing behind.
 
@@ -45,7 +57,7 @@ def examine(case: Case, checklist: CheckList) -> None:
     told: list[tuple[str, Finding]] = []
     with case.closing:
         try:
-            for check in CHECKS:
+            for check in checks_of(case):
                 _examine(case, check, checklist, told)
         except BaseException:
             # What is cleared away now is not cut short by the signal that ended it all.
@@ -61,7 +73,7 @@ def examine(case: Case, checklist: CheckList) -> None:
     if failed:
         raise _first(failed)
     warned = f", {len(warnings)} with a warning" if warnings else ""
-    case.report.succeed(f"{len(CHECKS)} checks, none failed{warned}")
+    case.report.succeed(f"{len(checks_of(case))} checks, none failed{warned}")
 
 
 def _examine(

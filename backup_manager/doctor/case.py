@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from backup_manager.bounded import bounded
 from backup_manager.database.connection import Database
@@ -23,6 +23,9 @@ from backup_manager.store.settings import StoreOptions, StoreSettings
 from backup_manager.volume.journal_file import DamagedJournalError
 from backup_manager.volume.lock import holder_of
 from backup_manager.volume.runs import Place, Run, find, lock_path
+
+if TYPE_CHECKING:
+    from backup_manager.kubernetes.backup_object import BackupObject
 
 _T = TypeVar("_T")
 
@@ -49,7 +52,8 @@ class Case:
     """One command line and what was found out about it; None and False: not, or not yet.
 
     ``wrong`` are the settings that cannot be read, and ``said`` are warnings that they gave.
-    ``mend``: remove dead leases. ``closing`` is closed at the end, whatever comes.
+    ``backup`` is the Backup object that is named, if one is, and ``object_trouble`` why it could
+    not be read. ``mend``: remove dead leases. ``closing`` is closed at the end, whatever comes.
     """
 
     settings: Settings
@@ -64,6 +68,8 @@ class Case:
     place: tuple[StoreSettings, StoreOptions] | None = None
     gc_life_time: int | None = None  # nanoseconds
     volume: Path | None = None
+    backup: "BackupObject | None" = None
+    object_trouble: BackupError | None = None
     binary: Binary | None = None
     dump: Dump | None = None
     database: Database | None = None
@@ -153,6 +159,7 @@ def the(value: _T | None) -> _T:
 
 # What later checks need of earlier ones, and why it may not be there.
 NEEDS = {
+    "backup": "the Backup object was not read",
     "source": "the settings of the database are wrong",
     "place": "the settings of the store are wrong",
     "gc_life_time": "--gc-life-time is wrong",

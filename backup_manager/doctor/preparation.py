@@ -11,7 +11,7 @@ from backup_manager.doctor.findings import Finding
 from backup_manager.dumpling import binary
 from backup_manager.errors import BackupError
 from backup_manager.export.job import dump_of, source_of, volume_of
-from backup_manager.metrics import open_metrics
+from backup_manager.metrics import metrics_sinks
 from backup_manager.store.configure import configure
 
 
@@ -39,7 +39,7 @@ def _volume(case: Case) -> None:
 
 
 def _metrics(case: Case) -> None:
-    open_metrics(case.settings, case.report)
+    metrics_sinks(case.settings, case.report)
 
 
 # What is made of settings, and of which: a wrong one hides nothing but that.

@@ -21,6 +21,8 @@ def export(job: Job) -> None:
     steps.check_volume(job)
     with hold_identity(job) as lock, earlier_runs(job) as earlier:
         taken = earlier.taken
+        if not taken:
+            job.check_new()
         job = job if taken else job.unlocked()
         database = None if taken else steps.connect(job)
         store = steps.reach_store(job)

@@ -7,9 +7,9 @@ from backup_manager.dumpling.metrics import Meter
 from backup_manager.errors import DumplingError, Reason, StoreError
 from backup_manager.export.engine import Engine
 from backup_manager.export.job import Job
-from backup_manager.metrics.state import Traffic
 from backup_manager.progress import Figures, Progress
 from backup_manager.store.faults import explain
+from backup_manager.telling import Traffic
 from backup_manager.volume.directory import scan
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
@@ -119,7 +119,7 @@ class Beside:
     def _measure(self, figures: Figures) -> None:
         sender = self.uploader.sender
         traffic = Traffic(sender.bytes_sent, sender.retries, sender.throttles)
-        self._job.metrics.show(figures, traffic)
+        self._job.telling.show(figures, traffic)
 
     def _check_stall(self, phase: str, now: float) -> None:
         silent = now - self._moved_at

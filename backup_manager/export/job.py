@@ -1,7 +1,7 @@
 """One export as it was asked for: the settings made into what the steps need."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,28 @@ from backup_manager.database.lease_document import parse_gc_life_time
 from backup_manager.database.source import Source, tls_context
 from backup_manager.dumpling import binary, options
 from backup_manager.dumpling.command import check_user
-from backup_manager.metrics import Metrics, Phase
 from backup_manager.report import Report
 from backup_manager.settings import Settings, check_utf8
 from backup_manager.signals import Stop
 from backup_manager.store.configure import configure
 from backup_manager.store.credentials import check_access
 from backup_manager.store.settings import StoreOptions, StoreSettings
+from backup_manager.telling import Phase, Telling
 from backup_manager.values import ARCHIVE
 from backup_manager.volume.runs import identity_of
+
+UNCHECKED = (
+    "the database's certificate was not checked (--skipClientCA): whoever stands between can read "
+    "the password and the data. To do: leave it away"
+)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to back up, from where to where, and how. ``gc_life_time`` is in nanoseconds."""
+    """What to back up, from where to where, and how. ``gc_life_time`` is in nanoseconds.
+
+    ``check_new`` raises HeldError where no other dump may be begun.
+    """
 
     settings: Settings
     report: Report
@@ -39,7 +47,8 @@ class Job:
     dumpling_args: tuple[str, ...]
     volume: Path
     identity_facts: dict[str, Any]
-    metrics: Metrics = field(default_factory=Metrics)
+    telling: Telling = field(default_factory=Telling)
+    check_new: Callable[[], None] = lambda: None
 
     @property
     def identity(self) -> str:
@@ -56,8 +65,8 @@ class Job:
         return self.store.key(name + ARCHIVE_SUFFIX if archived else name)
 
     def step(self, phase: Phase, event: str, **facts: Any) -> None:
-        """Say in the log and in the metrics that a step of the story has been reached."""
-        self.metrics.enter(phase)
+        """Say in the log, and to who listens, that a step of the story has been reached."""
+        self.telling.enter(phase)
         self.report.step(event, **facts)
 
 
@@ -66,10 +75,12 @@ def prepare(
     dumpling_args: Sequence[str],
     report: Report,
     stop: Stop,
-    metrics: Metrics | None = None,
+    telling: Telling | None = None,
 ) -> Job:
     """Check every setting and find Dumpling. Raises UsageError, DumplingError."""
     source = source_of(settings)
+    if source.tls and not source.tls_checked:
+        report.warn(UNCHECKED)
     store = configure(settings, report)
     check_access()
     gc_life_time = parse_gc_life_time(settings["gc_life_time"])
@@ -84,7 +95,7 @@ def prepare(
         store=store,
         gc_life_time=gc_life_time,
         dump=dump,
-        metrics=metrics,
+        telling=telling,
     )
 
 
@@ -98,9 +109,11 @@ def source_of(settings: Settings) -> Source:
         port=settings["port"],
         user=settings["user"],
         password=settings.password,
-        tls_ca=settings["tls_ca"],
+        # Where it says not to check, Dumpling must be told of no CA either.
+        tls_ca=None if settings["skipClientCA"] else settings["tls_ca"],
         tls_cert=settings["tls_cert"],
         tls_key=settings["tls_key"],
+        tls_checked=not settings["skipClientCA"],
     )
     check_user(source.user)
     tls_context(source)
@@ -143,7 +156,7 @@ def assemble(
     store: tuple[StoreSettings, StoreOptions],
     gc_life_time: int,
     dump: Dump,
-    metrics: Metrics | None = None,
+    telling: Telling | None = None,
 ) -> Job:
     """Make a job of its parts."""
     place, store_options = store
@@ -171,7 +184,7 @@ def assemble(
         dumpling_args=dump.given,
         volume=volume_of(settings),
         identity_facts=facts,
-        metrics=metrics or Metrics(),
+        telling=telling or Telling(),
     )
 
 

@@ -33,10 +33,10 @@ def gc_held_off(job: Job, database: Database, run: Run, earlier: Found) -> Itera
     )
     try:
         with lease:
-            job.metrics.hold_gc_off(True)
+            job.telling.hold_gc_off(True)
             yield lease
     finally:
-        job.metrics.hold_gc_off(not lease.given_back)
+        job.telling.hold_gc_off(not lease.given_back)
         if lease.given_back:
             try:
                 run.journal.remember(gc_returned="true")

@@ -29,12 +29,12 @@ from backup_manager.export.dump import DumpEnd, run_dumpling
 from backup_manager.export.engine import open_engine
 from backup_manager.export.job import Job
 from backup_manager.export.record import facts_of, record_for
-from backup_manager.metrics import Phase
 from backup_manager.progress import open_progress, size
 from backup_manager.report import Report
 from backup_manager.store import probe
 from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
+from backup_manager.telling import Phase
 from backup_manager.volume import directory
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run
@@ -116,7 +116,7 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
         )
     job.report.summary.backup = store.settings.url(run.directory)
     job.report.summary.resumed = taken is not None
-    job.metrics.resume(taken is not None)
+    job.telling.begin(job.report.summary.backup, resumed=taken is not None)
     job.step(
         Phase.PREPARING,
         "going on with a finished dump" if taken else "beginning a backup",
@@ -131,7 +131,7 @@ def running(job: Job, store: Store, database: Database | None, taken: Run | None
         job.stop.begin_end()
         try:
             if not run.dumped:
-                job.metrics.enter(Phase.UNDOING)
+                job.telling.enter(Phase.UNDOING)
                 _undo(job, store, run)
             run.close()
         except BackupError as error:
@@ -191,7 +191,7 @@ def finish_dump(job: Job, run: Run, database: Database, beside: Beside, end: Dum
 
     From then on a confirmed file is never sent again, and an unconfirmed one must be as recorded.
     """
-    job.metrics.enter(Phase.CHECKING)
+    job.telling.enter(Phase.CHECKING)
     beside.show("checking the dump")
     tidb = database.is_tidb
     said, content = conclude(
@@ -250,7 +250,7 @@ def publish(job: Job, run: Run, store: Store, beside: Beside, lock: IdentityLock
     publisher.verify(manifest_bytes, etag)
     job.stop.check()
     lock.check()
-    job.metrics.enter(Phase.PUBLISHING)
+    job.telling.enter(Phase.PUBLISHING)
     record = record_for(job, run, sha256)
     read_record(record)  # what is published can be read
     publisher.publish(record)
@@ -268,7 +268,7 @@ def succeed(job: Job, run: Run) -> None:
     job.report.succeed(
         f"{summary.backup} is complete: {summary.files} files, {size(summary.bytes)}"
     )
-    job.metrics.publish(record)
+    job.telling.publish(record)
     job.step(Phase.CLEARING, "published; clearing the volume", backup=summary.backup)
     try:
         directory.remove_tree(run.place.dump)

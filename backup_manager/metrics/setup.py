@@ -1,17 +1,17 @@
-"""Metrics as the settings want them."""
+"""The places where the settings want metrics told."""
 
 from backup_manager.database.source import Source
 from backup_manager.errors import UsageError
-from backup_manager.metrics.telling import Metrics, Sink
 from backup_manager.report import Report
 from backup_manager.settings import Setting, Settings
+from backup_manager.telling import Sink
 
 
-def open_metrics(settings: Settings, report: Report) -> Metrics:
-    """Return what a run with these settings tells of itself. Raises UsageError."""
+def metrics_sinks(settings: Settings, report: Report) -> list[Sink]:
+    """Return where a run with these settings tells its metrics. Raises UsageError."""
     path, url = settings["metrics_file"], settings["pushgateway"]
     if not (path or url):
-        return Metrics([], report)
+        return []
     # Imported here: who is told nothing need not wait for HTTP.
     from backup_manager.metrics.sinks import Pushgateway, TextFile  # noqa: PLC0415 - see above
 
@@ -22,7 +22,7 @@ def open_metrics(settings: Settings, report: Report) -> Metrics:
     if url:
         auth = _auth(settings.resolved["pushgateway_auth_file"], report)
         sinks.append(Pushgateway(url, labels, auth))
-    return Metrics(sinks, report)
+    return sinks
 
 
 def _labels(settings: Settings, report: Report) -> dict[str, str]:

@@ -16,10 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from backup_manager.metrics.state import State
+from backup_manager.telling import State
 
 JOB = "backup-manager"
 REQUEST_SECONDS = 3.0
+# How long the end of a run waits until it has been told here.
+PATIENCE_SECONDS = 5.0
 _MOST_BYTES = 1 << 20
 _SAID_BYTES = 500
 
@@ -29,6 +31,8 @@ class TextFile:
 
     What it said of the last run and the last backup stays until this run knows better.
     """
+
+    patience_seconds = PATIENCE_SECONDS
 
     def __init__(self, path: Path, labels: Mapping[str, str]) -> None:
         self.name = f"the metrics file {path}"
@@ -84,6 +88,8 @@ class Pushgateway:
     The labels are the grouping key. POST replaces only the metrics that are sent, so what this run
     does not know (the last success, above all) stays as an earlier one has left it.
     """
+
+    patience_seconds = PATIENCE_SECONDS
 
     def __init__(self, url: str, labels: Mapping[str, str], auth: str = "") -> None:
         self.name = f"the Pushgateway {url}"

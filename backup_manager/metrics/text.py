@@ -16,7 +16,8 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from backup_manager.metrics.state import METRICS, Metric, Phase, State
+from backup_manager.metrics.table import METRICS, Metric
+from backup_manager.telling import Phase, State
 
 
 class Told(Collector):

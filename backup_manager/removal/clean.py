@@ -8,7 +8,7 @@ from backup_manager.canonical import timestamp
 from backup_manager.catalog.backups import Backup, State
 from backup_manager.catalog.catalog import Catalog, Found
 from backup_manager.catalog.listing import age
-from backup_manager.catalog.naming import LATEST, parse_name
+from backup_manager.catalog.naming import LATEST, Name, parse_name
 from backup_manager.errors import Reason, StoreError, UsageError
 from backup_manager.progress import Figures, open_progress, size
 from backup_manager.removal.prune import earlier_clock
@@ -49,17 +49,26 @@ def find_whole(catalog: Catalog, text: str) -> Backup:
     try:
         found = catalog.find(text)
     except StoreError:
-        # Nothing may be left of it but open multipart uploads.
         name = parse_name(last)
-        if name is None or not open_uploads(catalog, catalog.layout(name)):
+        left = left_of(catalog, name) if name else None
+        if left is None:
             raise
-        found = catalog.read(Found(name))
+        found = left
     record = found.record
     if last not in {found.name.text, *((record.name, record.id) if record else ())}:
         raise UsageError(
             f"{text!r} is only the beginning of a name",
             fix=f"give the whole of it, {found.name.text}, if that is meant",
         )
+    return found
+
+
+def left_of(catalog: Catalog, name: Name) -> Backup | None:
+    """Return the backup of that very name, if anything of it is left. Raises StoreError."""
+    found = catalog.named(name)
+    # It may be nothing but open multipart uploads.
+    if found is None and open_uploads(catalog, catalog.layout(name)):
+        return catalog.read(Found(name))
     return found
 
 

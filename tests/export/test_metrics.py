@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backup_manager.metrics.state import METRICS, Phase
+from backup_manager.metrics.table import METRICS
+from backup_manager.telling import Phase
 from tests.export.conftest import Make
 from tests.s3_proxy import Answer, S3Proxy, operation
 from tests.servers import Database, missing

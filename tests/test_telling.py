@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backup_manager.errors import ExitCode, HeldError, StoreError, UsageError
-from backup_manager.metrics import Metrics, Phase, open_metrics
-from backup_manager.metrics.state import State, Traffic
-from backup_manager.metrics.telling import Rate
+from backup_manager.metrics import metrics_sinks
 from backup_manager.progress import Figures
 from backup_manager.report import Report
 from backup_manager.settings import Settings
+from backup_manager.telling import Phase, State, Telling, Traffic
+from backup_manager.telling.telling import Rate
 
 
 class Listening:
@@ -28,6 +28,7 @@ class Listening:
     name = "the place"
 
     def __init__(self) -> None:
+        self.patience_seconds = 60.0
         self.told: list[State] = []
         self.failure: Exception | None = None
         self.begun = threading.Event()
@@ -73,20 +74,27 @@ def events(log: io.StringIO) -> list[dict[str, Any]]:
 
 
 def test_it_is_told_at_each_phase_and_at_the_end(place: Listening, report: Report) -> None:
-    metrics = Metrics([place], report)
-    metrics.enter(Phase.CONNECTING)
+    telling = Telling([place], report)
+    telling.enter(Phase.CONNECTING)
     assert place.hears(Phase.CONNECTING).ended is None
-    metrics.show(Figures(rows=5), Traffic(sent_bytes=6, retries=7))
-    metrics.hold_gc_off(True)
-    metrics.enter(Phase.DUMPING)
+    telling.show(Figures(rows=5), Traffic(sent_bytes=6, retries=7))
+    telling.hold_gc_off(True)
+    telling.enter(Phase.DUMPING)
     dumping = place.hears(Phase.DUMPING)
     assert (Figures(rows=5), Traffic(6, 7)) == (dumping.figures, dumping.traffic)
     assert dumping.gc_held_off
     assert 0 < dumping.seconds[Phase.CONNECTING]
-    metrics.hold_gc_off(False)
-    metrics.publish({"finished": "2026-11-22T10:00:00Z", "files": 3, "bytes": 4})
+    telling.hold_gc_off(False)
+    telling.publish(
+        {
+            "finished": "2026-11-22T10:00:00Z",
+            "files": 3,
+            "bytes": 4,
+            "snapshot": {"tso": "5"},
+        }
+    )
     report.succeed("done")
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     last = place.told[-1]
     assert last.ended
     assert 0 == last.ended.exit_code
@@ -102,12 +110,12 @@ def test_it_is_told_at_each_phase_and_at_the_end(place: Listening, report: Repor
 def test_it_is_told_while_nothing_happens(
     place: Listening, report: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backup_manager.metrics.telling.EVERY_SECONDS", 0.001)
-    metrics = Metrics([place], report)
-    metrics.enter(Phase.DUMPING)
+    monkeypatch.setattr("backup_manager.telling.telling.EVERY_SECONDS", 0.001)
+    telling = Telling([place], report)
+    telling.enter(Phase.DUMPING)
     with place.news:
         assert place.news.wait_for(lambda: len(place.told) > 2, 60)
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     seconds = [state.seconds[Phase.DUMPING] for state in place.told]
     assert sorted(set(seconds)) == seconds
     assert sorted({state.updated for state in place.told}) == [s.updated for s in place.told]
@@ -119,15 +127,16 @@ def test_nobody_waits_for_a_place_that_blocks(
     other = Listening()
     other.name = "another"
     place.open.clear()
-    metrics = Metrics([place, other], report)
-    metrics.enter(Phase.DUMPING)
+    telling = Telling([place, other], report)
+    telling.enter(Phase.DUMPING)
     assert place.begun.wait(60)
     other.hears(Phase.DUMPING)
     for _ in range(1000):
-        metrics.show(Figures(), Traffic())
-    metrics.enter(Phase.UPLOADING)
+        telling.show(Figures(), Traffic())
+    telling.enter(Phase.UPLOADING)
     report.fail(StoreError("the store is away"))
-    metrics.finish(report.summary, 0.1)
+    place.patience_seconds = 0.1
+    telling.finish(report.summary)
     assert ["the place does not tell how this run ended: it takes too long"] == (
         report.summary.warnings
     )
@@ -139,14 +148,14 @@ def test_a_place_that_fails_is_named_once_and_warned_of_only_at_the_end(
     place: Listening, report: Report, log: io.StringIO
 ) -> None:
     place.failure = PermissionError(13, "Permission denied")
-    metrics = Metrics([place], report)
-    metrics.enter(Phase.CONNECTING)
+    telling = Telling([place], report)
+    telling.enter(Phase.CONNECTING)
     place.hears(Phase.CONNECTING)
-    metrics.enter(Phase.DUMPING)
+    telling.enter(Phase.DUMPING)
     place.hears(Phase.DUMPING)
     # What stands there while the backup is recorded would be in its record.
     assert [] == report.summary.warnings
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     assert ["the place does not tell how this run ended: Permission denied"] == (
         report.summary.warnings
     )
@@ -158,13 +167,13 @@ def test_a_place_that_recovers_is_no_warning(
     place: Listening, report: Report, log: io.StringIO
 ) -> None:
     place.failure = ValueError("not yet")
-    metrics = Metrics([place], report)
-    metrics.enter(Phase.CONNECTING)
+    telling = Telling([place], report)
+    telling.enter(Phase.CONNECTING)
     place.hears(Phase.CONNECTING)
     place.failure = None
-    metrics.enter(Phase.DUMPING)
+    telling.enter(Phase.DUMPING)
     place.hears(Phase.DUMPING)
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     assert [] == report.summary.warnings
     assert "the place is told of this run again" in [event["event"] for event in events(log)]
 
@@ -176,18 +185,18 @@ def test_no_thread_is_to_be_had(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    metrics = Metrics([place], report)
-    metrics.enter(Phase.CONNECTING)
-    metrics.finish(report.summary, 60)
+    telling = Telling([place], report)
+    telling.enter(Phase.CONNECTING)
+    telling.finish(report.summary)
     assert ["the place does not tell how this run ended: can't start new thread"] == (
         report.summary.warnings
     )
 
 
 def test_a_run_that_fails_before_it_begins_is_told(place: Listening, report: Report) -> None:
-    metrics = Metrics([place], report)
+    telling = Telling([place], report)
     report.fail(UsageError("no bucket is given"))
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     (state,) = place.told
     assert state.ended
     assert 2 == state.ended.exit_code
@@ -196,31 +205,31 @@ def test_a_run_that_fails_before_it_begins_is_told(place: Listening, report: Rep
 def test_a_run_that_only_waited_for_another_leaves_the_others_word(
     place: Listening, report: Report
 ) -> None:
-    metrics = Metrics([place], report)
+    telling = Telling([place], report)
     report.fail(HeldError("another run holds it"))
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     assert [] == place.told
-    metrics.enter(Phase.CONNECTING)
+    telling.enter(Phase.CONNECTING)
     place.hears(Phase.CONNECTING)
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     assert place.told[-1].ended
     assert 10 == place.told[-1].ended.exit_code
 
 
 def test_the_end_is_told_once(place: Listening, report: Report) -> None:
-    metrics = Metrics([place], report)
+    telling = Telling([place], report)
     report.succeed("done")
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     report.fail(StoreError("too late"))
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     assert [0] == [state.ended.exit_code for state in place.told if state.ended]
 
 
 def test_without_a_place_there_is_no_thread() -> None:
     before = threading.active_count()
-    metrics = Metrics()
-    metrics.enter(Phase.DUMPING)
-    metrics.finish(Report().summary, 60)
+    telling = Telling()
+    telling.enter(Phase.DUMPING)
+    telling.finish(Report().summary)
     assert before == threading.active_count()
 
 
@@ -252,14 +261,14 @@ def test_the_rate_of_nothing_is_none() -> None:
 # From settings ---------------------------------------------------------------------------------
 
 
-def opened(report: Report, **flags: Any) -> Metrics:
-    return open_metrics(Settings({"bucket": "bucket", **flags}, {}), report)
+def opened(report: Report, **flags: Any) -> Telling:
+    return Telling(metrics_sinks(Settings({"bucket": "bucket", **flags}, {}), report), report)
 
 
 def file_of(report: Report, path: Path, **flags: Any) -> str:
-    metrics = opened(report, metrics_file=str(path), **flags)
+    telling = opened(report, metrics_file=str(path), **flags)
     report.fail(UsageError("it ends at once"))
-    metrics.finish(report.summary, 60)
+    telling.finish(report.summary)
     return path.read_text()
 
 

@@ -1,36 +1,41 @@
-"""A run's metrics: kept by its main thread, told by a thread for each place."""
+"""A run's hub: its main thread tells it what happens, and a thread for each place tells it on."""
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
 from typing import Any, Protocol
 
 from backup_manager.errors import ExitCode
-from backup_manager.metrics.state import Ended, Phase, Published, State, Traffic
 from backup_manager.progress import Figures
 from backup_manager.report import Report, Summary
+from backup_manager.telling.state import Ended, Phase, Published, State, Traffic
+from backup_manager.texts import printable
 
 EVERY_SECONDS = 15.0
-# How long the end of a run waits until it has been told everywhere, all in all.
-FINISH_SECONDS = 5.0
-# The same where the run is asked to end and has no time left.
+# What there is of it in any case, also where the run is asked to end and has no time left.
 LAST_WORDS_SECONDS = 1.0
+# How often it is looked whether there is still time.
+_LOOK_SECONDS = 0.2
 # A run that ended so without a phase has only waited for another one, which goes on telling.
 _NOTHING_TO_TELL = {ExitCode.HELD, ExitCode.INTERRUPTED, ExitCode.TERMINATED}
 
 
 class Sink(Protocol):
-    """One place where metrics are told; ``name`` is for messages."""
+    """One place where a run is told of; ``name`` is for messages.
+
+    ``patience_seconds``: how long the end of a run waits until it has been told here.
+    """
 
     name: str
+    patience_seconds: float
 
     def tell(self, state: State) -> None:
-        """Tell it. Raises OSError, ValueError, http.client.HTTPException."""
+        """Tell it. Whatever goes wrong may be raised."""
 
 
-class Metrics:
+class Telling:
     """What one run tells of itself. Where there is no sink, all of this does nothing much.
 
     Nothing here raises, and only ``finish`` waits.
@@ -43,8 +48,14 @@ class Metrics:
         self._version = 0
         self._began = self._entered = time.monotonic()
         self._rate = Rate(self._began)
-        self._tellers = [_Teller(self, sink, report) for sink in sinks if report]
+        self._tellers: list[_Teller] = []
         self._report = report
+        self.add(sinks)
+
+    def add(self, sinks: Iterable[Sink]) -> None:
+        """Tell it here too, from the next news on."""
+        if self._report:
+            self._tellers += [_Teller(self, sink, self._report) for sink in sinks]
 
     # What the run does ---------------------------------------------------------------------
 
@@ -61,10 +72,10 @@ class Metrics:
             self._state.figures, self._state.traffic = figures, traffic
             self._rate.count(traffic.sent_bytes, time.monotonic())
 
-    def resume(self, resumed: bool) -> None:
-        """Tell whether the run goes on with the finished dump of an earlier one."""
+    def begin(self, backup: str | None, *, resumed: bool) -> None:
+        """Take the address of the backup that is made, and whether an earlier run's dump is."""
         with self._news:
-            self._state.resumed = resumed
+            self._state.backup, self._state.resumed = backup, resumed
 
     def hold_gc_off(self, held: bool) -> None:
         """Tell whether the GC life time is raised by this run."""
@@ -73,14 +84,23 @@ class Metrics:
 
     def publish(self, record: Mapping[str, Any]) -> None:
         """Tell that the backup of this record is in the store; this run may have found it there."""
-        finished = datetime.fromisoformat(record["finished"]).timestamp()
+        archive = record.get("archive")
         with self._news:
-            self._state.published = Published(finished, record["files"], record["bytes"])
+            self._state.published = Published(
+                at=datetime.fromisoformat(record["finished"]).timestamp(),
+                files=record["files"],
+                bytes=record["bytes"],
+                stored_bytes=archive["bytes"] if archive else record["bytes"],
+                snapshot=record["snapshot"]["tso"],
+            )
 
-    def finish(self, summary: Summary, seconds: float = FINISH_SECONDS) -> None:
-        """Tell how the run ended; give up after so many seconds, with a warning.
+    def finish(
+        self, summary: Summary, left: Callable[[float], float] = lambda at_most: at_most
+    ) -> None:
+        """Tell how the run ended; each place that does not hear of it in time is a warning.
 
-        May be called again, by the last resort of a signal: then it only waits.
+        ``left`` says how many of so many seconds are still there. May be called again, by the last
+        resort of a signal: then it only waits.
         """
         with self._news:
             known = self._state.phase is not None
@@ -94,11 +114,13 @@ class Metrics:
                     exit_code=int(summary.exit_code),
                     seconds=time.monotonic() - self._began,
                     warnings=len(summary.warnings),
+                    reason=str(summary.reason),
+                    message=str(printable(self._report.redact(summary.message))),
                 )
         self._tell()
-        deadline = time.monotonic() + seconds
+        begun = time.monotonic()
         for teller in self._tellers:
-            if why := teller.wait(max(0.0, deadline - time.monotonic())):
+            if why := teller.wait(begun, left):
                 self._report.warn(f"{teller.sink.name} does not tell how this run ended: {why}")
 
     def _leave_phase(self) -> None:
@@ -150,14 +172,14 @@ class Rate:
 class _Teller:
     """Tells one sink, in a thread of its own, until the end of the run has been told."""
 
-    def __init__(self, metrics: Metrics, sink: Sink, report: Report) -> None:
+    def __init__(self, telling: Telling, sink: Sink, report: Report) -> None:
         self.sink = sink
-        self._metrics = metrics
+        self._telling = telling
         self._report = report
         self._failure = ""
         self._starting = threading.Lock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="telling", daemon=True)
 
     def start(self) -> None:
         with self._starting:
@@ -167,15 +189,23 @@ class _Teller:
                 except RuntimeError as error:  # no more threads are to be had
                     self._failure = str(error)
 
-    def wait(self, seconds: float) -> str:
+    def wait(self, begun: float, left: Callable[[float], float]) -> str:
         """Wait for the end; return why it could not be told, nothing if it was."""
-        self._over.wait(seconds if self._thread.ident else 0)
+        patience = self.sink.patience_seconds
+        while self._thread.ident and not self._over.is_set():
+            # A signal that comes meanwhile shortens it.
+            waited = time.monotonic() - begun
+            least = min(patience, LAST_WORDS_SECONDS) - waited
+            rest = max(least, left(max(0.0, patience - waited)))
+            if rest <= 0:
+                break
+            self._over.wait(min(_LOOK_SECONDS, rest))
         return self._failure if self._over.is_set() or self._failure else "it takes too long"
 
     def _run(self) -> None:
         version, ended = 0, False
         while not ended:
-            version, state = self._metrics.after(version)
+            version, state = self._telling.after(version)
             ended = state.ended is not None
             self._try(state)
         self._over.set()
