@@ -7,10 +7,10 @@ export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test torture lint bench lock man recording clean servers venv
+.PHONY: help demo test test-kube torture lint bench lock man recording clean servers venv
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compare: a minute
 	@$(BIN)/python -m tests.demo
@@ -20,6 +20,10 @@ COVERED := $(if $(COVERAGE),--cov=backup_manager --cov-report=term-missing:skip-
 
 test: servers lint ## Everything that is checked: lint, then all tests; COVERAGE=1 measures it
 	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal $(COVERED)
+
+test-kube: servers venv ## Jobs of TiDB Operator with a real Kubernetes API, which is built once
+	@$(BIN)/python -m tests.servers.kubernetes
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/kube
 
 torture: servers venv ## Backups killed at 400 points and run again: half an hour; SHARE=40 is less
 	@$(BIN)/python -m tests.torture $(if $(SHARE),--share $(SHARE))

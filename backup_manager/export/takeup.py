@@ -20,7 +20,7 @@ from backup_manager.export.job import Job
 from backup_manager.store.client import Store
 from backup_manager.store.retries import Patience
 from backup_manager.store.settings import StoreSettings
-from backup_manager.volume.directory import FileState, remove_tree, scan
+from backup_manager.volume.directory import FileState, remove_tree, scan, volume_errors
 from backup_manager.volume.journal_file import DamagedJournalError
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Place, Run, find, lock_path
@@ -91,6 +91,7 @@ def earlier_runs(job: Job) -> Iterator[Found]:
             if run and same and not found.taken and usable(job, run):
                 found.taken = run
                 held.callback(run.close)
+                adopt(run)
             else:
                 found.dead.append(Dead(place, run))
         yield found
@@ -148,9 +149,28 @@ def publishable(run: Run) -> bool:
             state = FileState.of((run.place.dump / row.name).lstat())
         except OSError:
             return False
-        if row.state != state:
+        if row.state is None or not row.state.same_content(state):
             return False
     return True
+
+
+def adopt(run: Run) -> None:
+    """Take the waiting files of a run that is taken up as they are now.
+
+    Where a Pod has an fsGroup, the kubelet sets owner and mode of every file before each Pod of the
+    Job (fsGroupChangePolicy Always, the default), and with them the ctime.
+    """
+    # An archive that is in the store needs no files.
+    if not sent_archive(run.journal) and next(_touched(run), None):
+        run.journal.adopt(_touched(run))
+
+
+def _touched(run: Run) -> Iterator[tuple[str, FileState]]:
+    for row in run.journal.files(waiting_only=True):
+        with volume_errors(f"{run.place.dump} cannot be read"):
+            state = FileState.of((run.place.dump / row.name).lstat())
+        if row.state and row.state != state and row.state.same_content(state):
+            yield row.name, state
 
 
 def make_room(job: Job, dead: list[Dead]) -> None:

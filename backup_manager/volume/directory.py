@@ -11,7 +11,10 @@ from typing import NamedTuple
 from backup_manager.errors import Reason, VolumeError
 
 FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
-_RIGHTS = "give the Pod's user the right to write, for example by fsGroup"
+_RIGHTS = (
+    "give the Pod's user the right to write: by fsGroup in the Pod's securityContext, which is "
+    "spec.podSecurityContext of a Backup object"
+)
 _DEVICE = "the volume's device is failing: look at the node's kernel log"
 GONE_FIX = (
     "see why the volume went away (the PVC's events, the node's kernel log), mount it again, then "
@@ -50,6 +53,10 @@ class FileState(NamedTuple):
     @classmethod
     def of(cls, stat: os.stat_result) -> "FileState":
         return cls(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+    def same_content(self, other: "FileState") -> bool:
+        """Tell whether only the ctime differs, if anything: owner or mode were set meanwhile."""
+        return self._replace(ctime_ns=0) == other._replace(ctime_ns=0)
 
 
 @contextmanager

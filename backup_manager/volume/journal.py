@@ -17,6 +17,7 @@ from backup_manager.volume.statements import (
     FORGET,
     HASH,
     OFFER,
+    PUT_UPLOAD,
     SELECT_FILES,
     SETTLE,
     select,
@@ -59,6 +60,20 @@ class Journal(JournalFile):
             self._db.execute(SETTLE, (name, *state))
             if name != METADATA and (before is None or before.confirmed):
                 self.waiting += 1
+
+    def adopt(self, states: Iterable[tuple[str, FileState]]) -> None:
+        """Take over the states of waiting files of which only owner or mode were changed.
+
+        All of them or none: the digest of a finished dump goes with them.
+        """
+        with self._writing(now=False):
+            for name, state in states:
+                self._db.execute(SETTLE, (name, *state))
+                upload = self.upload(name)
+                if upload:
+                    row = (name, upload.upload_id, upload.part_bytes, *state)
+                    self._db.execute(PUT_UPLOAD, (*row, checksum(*row)))
+        self.remember(digest=self.digest())
 
     def confirm(self, name: str, state: FileState, *, read_ns: int, sha256: str, etag: str) -> None:
         """Record that the store has confirmed the file as it was in that state."""
@@ -136,10 +151,7 @@ class Journal(JournalFile):
         row = (name, upload.upload_id, upload.part_bytes, *upload.state)
         with self._writing(now=True):
             self._forget_parts(name)
-            self._db.execute(
-                "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, checksum(*row)),
-            )
+            self._db.execute(PUT_UPLOAD, (*row, checksum(*row)))
 
     def upload(self, name: str) -> UploadRow | None:
         """Return the upload that was begun for a file, unless it was ended."""

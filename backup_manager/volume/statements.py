@@ -80,6 +80,7 @@ FORGET = (
     "UPDATE files SET sha256 = NULL, etag = NULL, "
     f"crc = {_crc(sha256='NULL', etag='NULL')} WHERE name = ? AND confirmed = 0"
 )
+PUT_UPLOAD = "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 DISTRUST = (
     "UPDATE files SET confirmed = 0, sha256 = NULL, etag = NULL, "
     f"crc = {_crc(confirmed='0', sha256='NULL', etag='NULL')} "

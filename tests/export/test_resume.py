@@ -4,8 +4,11 @@ import json
 import shlex
 import shutil
 import signal
+import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -135,6 +138,41 @@ def test_killed_the_moment_a_big_file_is_complete(
     assert (True, sent) == (result.summary["resumed"], proxy.count("UploadPart"))
     assert_only(ceph, bucket, result.directory, tmp_path)
     assert [] == left_on(volume)
+
+
+def test_owner_and_mode_of_every_file_were_set_meanwhile(
+    double: Make, ceph: Ceph, bucket: str, volume: Path, tmp_path: Path, proxy: S3Proxy
+) -> None:
+    """As a kubelet does it before each Pod that has an fsGroup."""
+    hold = proxy.hold(operation("UploadPart", containing="partNumber=2"))
+    proxy.before(operation("UploadPart"), lambda _: running.wait_for("sending the rest"), times=3)
+    export = double(_BIG, endpoint=proxy.url, table_filter=[])
+    with export.start() as running:
+        running.wait_until(hold.reached.is_set)
+        running.wait_until(lambda: 2 == _parts(volume))
+        running.terminate()
+        running.result().expect(143)
+    proxy.forget()
+    sent = proxy.count("UploadPart")
+    for path in volume.rglob("*"):
+        path.chmod(path.stat().st_mode | (0o2770 if path.is_dir() else 0o660))
+
+    result = export.run().expect(0)
+
+    assert (True, sent + 1) == (result.summary["resumed"], proxy.count("UploadPart"))
+    assert_only(ceph, bucket, result.directory, tmp_path)
+    assert [] == left_on(volume)
+
+
+def _parts(volume: Path) -> int:
+    """How many parts the journal holds as confirmed, durably."""
+    (journal,) = volume.glob("*/journal.sqlite")
+    # The run that is at work has it locked: a copy is read.
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = shutil.copy(journal, scratch)
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(copy)) as database:
+            return int(database.execute("SELECT count(*) FROM parts").fetchone()[0])
+    return 0  # it was being written just then
 
 
 def test_a_copy_of_the_volume_touches_nothing_of_the_run_on_the_other(

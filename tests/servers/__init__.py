@@ -3,6 +3,7 @@
 from .ceph import KMS_KEY_ID, Ceph
 from .certificates import Certificates
 from .gateway import Gateway, Quirk, Received
+from .golang import find_go
 from .mariadb import MariaDB
 from .ports import free_port
 from .process import Process, ServerError, missing, program, wait_until
@@ -12,7 +13,7 @@ from .seaweedfs import SeaweedFS
 from .signatures import Account
 from .sql import GC_COMMENT, GC_NAME, GC_VALUE, SEED_GRANTS, Database
 from .tidb import ExternalTiDB, database, external_tidb, second_database
-from .toxiproxy import Line, Toxiproxy, find_go
+from .toxiproxy import Line, Toxiproxy
 
 __all__ = [
     "GC_COMMENT",

@@ -1,65 +1,27 @@
 """Toxiproxy: TCP connections that are slow, cut, reset or silent. Built from source, once."""
 
-import fcntl
-import hashlib
 import http.client
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from tests.scoped import Scoped
 
+from .golang import build_once, pinned
 from .ports import free_port, is_open
-from .process import TAIL_LINES, Process, ServerError
+from .process import Process, ServerError
 
 _SOURCE = Path(__file__).with_name("go")  # its go.mod pins the version
 _PACKAGE = "github.com/Shopify/toxiproxy/v2/cmd/server"
 _CACHE = Path(__file__).resolve().parents[2] / ".cache"
-_BUILD_SECONDS = 600
 _ERRORS = 400
-
-
-def find_go() -> str | None:
-    """The Go tool: on PATH, or where the archive of its makers is unpacked."""
-    places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/go/bin"])
-    return shutil.which("go", path=places)
 
 
 def _build() -> Path:
     """The server's program, built if that has not been done since the versions last changed."""
-    pinned = hashlib.sha256((_SOURCE / "go.sum").read_bytes()).hexdigest()
-    binary = _CACHE / f"toxiproxy-{pinned[:12]}"
-    _CACHE.mkdir(exist_ok=True)
-    # Tests run in several processes; one of them builds.
-    with (_CACHE / "toxiproxy.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if binary.exists():
-            return binary
-        go = find_go()
-        if go is None:
-            raise ServerError("go is not installed: see scripts/install-packages")
-        made = binary.with_suffix(".new")
-        argv = [go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath", f"-o={made}"]
-        done = subprocess.run(
-            [*argv, _PACKAGE],
-            cwd=_SOURCE,
-            # Without C in it no C compiler is needed.
-            env=os.environ | {"CGO_ENABLED": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_SECONDS,
-            check=False,
-        )
-        if done.returncode:
-            text = "\n".join((done.stdout + done.stderr).splitlines()[-TAIL_LINES:])
-            raise ServerError(f"building {_PACKAGE} ended with {done.returncode}:\n{text}")
-        made.rename(binary)
-    return binary
+    binary = _CACHE / f"toxiproxy-{pinned([_SOURCE / 'go.sum'])}"
+    return build_once(binary, _SOURCE, _PACKAGE)
 
 
 class Toxiproxy(Scoped):
