@@ -38,7 +38,6 @@ _OPTIONS = "[\\fIOPTION\\fR]..."
 _MEANINGS = {
     ExitCode.COMPLETE: "Done. export has published. Or a dry run: the reason is DryRun.",
     ExitCode.DEFECT: "A defect of this program; the log has the stack trace.",
-    ExitCode.KUBERNETES: "The Kubernetes API refuses; nothing asks it yet.",
     ExitCode.INTERRUPTED: "Stopped by SIGINT: undone, or taken up by the next run.",
     ExitCode.TERMINATED: "Stopped by SIGTERM: undone, or taken up by the next run.",
 }

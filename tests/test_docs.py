@@ -29,7 +29,7 @@ def _rows(heading: str, document: str = README) -> list[list[str]]:
 
 def test_every_flag_is_documented_with_its_default_and_variable() -> None:
     rows = _rows("# Settings of export", SETTINGS)
-    documented = {flag: row for row in rows for flag in re.findall(r"--[a-z0-9-]+", row[0])}
+    documented = {flag: row for row in rows for flag in re.findall(r"--[A-Za-z0-9-]+", row[0])}
     expected = {f"--{definition.flag}" for definition in DEFINITIONS} | {"--dry-run"}
     assert expected == set(documented)
     for definition in DEFINITIONS:
@@ -46,7 +46,7 @@ def test_every_flag_of_the_other_commands_is_documented() -> None:
         (command, flag)
         for row in rows
         for command in re.findall(r"`(\w+)`", row[1])
-        for flag in re.findall(r"`(--[a-z-]+)`", row[0])
+        for flag in re.findall(r"`(--[A-Za-z-]+)`", row[0])
     }
     shared = {f"--{definition.flag}" for definition in (*STORE, *LOG)} | {"--help"}
     everything = shared | {f"--{definition.flag}" for definition in DEFINITIONS}

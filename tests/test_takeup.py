@@ -34,9 +34,9 @@ from backup_manager.export.takeup import (
     make_room,
     published,
 )
-from backup_manager.telling import Telling
 from backup_manager.store.client import Store
 from backup_manager.store.settings import StoreOptions
+from backup_manager.telling import Telling
 from backup_manager.volume.directory import FileState
 from backup_manager.volume.lock import IdentityLock
 from backup_manager.volume.runs import Run, find, lock_path
