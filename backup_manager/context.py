@@ -76,11 +76,12 @@ class Context:
         fields: dict[str, Field] = {}
         database = "Database" in GROUPS[command]
         if backup:
-            environ, fields = backup.given(environ)
+            environ, fields = backup.given(environ, flags)
             with noted("backupName", wrong):
-                backup.check(environ, database=database)
+                backup.check(environ)
         if database:
-            fields |= client_tls(flags, environ)
+            with noted("client_tls", wrong):
+                fields |= client_tls(flags, environ)
         settings = Settings(flags, environ, command, fields=fields, wrong=wrong)
         self.report.set_level(settings["log_level"], quiet=settings["quiet"])
         for caution in unknown_variables(os.environ):
@@ -88,7 +89,7 @@ class Context:
         self.report.redact.add(settings.password)
         if backup and database:
             with noted("backupName", wrong):
-                backup.check_settings(settings, self.report)
+                backup.check_settings(settings, os.environ, self.report)
         return settings
 
     def job(

@@ -47,6 +47,12 @@ def parse_name(text: str) -> Name | None:
     return Name(started, text, match["id"] or "", bool(match["archive"]))
 
 
+def name_in(address: str) -> Name | None:
+    """Read the name at the end of an address s3://BUCKET/...; None for all that is none."""
+    match = _URL.fullmatch(address)
+    return parse_name(match["name"]) if match else None
+
+
 def own_name(key: str) -> str:
     """Return the name of the backup that the last part of a key belongs to, an archive's too."""
     last = key.rstrip("/").rpartition("/")[2]

@@ -77,7 +77,8 @@ def describe(job: "Job") -> str:
         shown, origin = setting.text or "(none)", setting.origin
         if definition.name == "dumpling_option" and job.dumpling_args:
             shown = shlex.join(job.dumpling_args)
-            origin = "after --" if origin == "default" else f"{origin}, and after --"
+            if len(job.dumpling_args) > len(setting.value):
+                origin = "after --" if origin == "default" else f"{origin}, and after --"
         elif definition.switch:
             shown = str(setting.value).lower()
         lines.append(f"  --{definition.flag:<20} {shown:<40} {origin}")

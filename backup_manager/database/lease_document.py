@@ -83,20 +83,20 @@ class Change:
     missing: bool = False  # this lease was not recorded, or had run out
 
 
-def parse_gc_life_time(text: str) -> int:
+def parse_gc_life_time(text: str, named: str = "--gc-life-time") -> int:
     """Return the nanoseconds of a configured GC life time, a Go duration in TiDB's bounds.
 
-    Raises UsageError (reason GC_PARSE_CONFIGURED).
+    ``named``: where it comes from. Raises UsageError (reason GC_PARSE_CONFIGURED).
     """
     reason = Reason.GC_PARSE_CONFIGURED
     fix = f"give a Go duration from {_LEAST} to {_MOST}, such as 72h"
     try:
         need = parse_duration(text)
     except ValueError as error:
-        raise UsageError("--gc-life-time", why=str(error), fix=fix, reason=reason) from error
+        raise UsageError(named, why=str(error), fix=fix, reason=reason) from error
     if not parse_duration(_LEAST) <= need <= parse_duration(_MOST):
         why = f"{text} is outside of TiDB's bounds"
-        raise UsageError("--gc-life-time", why=why, fix=fix, reason=reason)
+        raise UsageError(named, why=why, fix=fix, reason=reason)
     return need
 
 

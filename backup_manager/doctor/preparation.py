@@ -4,13 +4,18 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from backup_manager.database.lease_document import parse_gc_life_time
 from backup_manager.definitions import GROUPS, Definition
 from backup_manager.doctor.case import Case, the
 from backup_manager.doctor.findings import Finding
 from backup_manager.dumpling import binary
 from backup_manager.errors import BackupError
-from backup_manager.export.job import dump_of, source_of, volume_of
+from backup_manager.export.job import (
+    dump_of,
+    gc_life_time_of,
+    source_of,
+    volume_of,
+    warn_of_no_check,
+)
 from backup_manager.metrics import metrics_sinks
 from backup_manager.store.configure import configure
 
@@ -24,6 +29,7 @@ def _names(*groups: str) -> frozenset[str]:
 
 def _source(case: Case) -> None:
     case.source = source_of(case.settings)
+    warn_of_no_check(case.source, case.report)
 
 
 def _store(case: Case) -> None:
@@ -31,7 +37,7 @@ def _store(case: Case) -> None:
 
 
 def _gc_life_time(case: Case) -> None:
-    case.gc_life_time = parse_gc_life_time(case.settings["gc_life_time"])
+    case.gc_life_time = gc_life_time_of(case.settings)
 
 
 def _volume(case: Case) -> None:
@@ -75,14 +81,21 @@ def settings(case: Case) -> Iterator[Finding]:
 
 
 def _origins(case: Case) -> str:
-    kinds = Counter(
-        "default" if origin == "default" else "flag" if origin.startswith("--") else "variable"
-        for origin in (setting.origin for setting in case.settings.resolved.values())
-    )
+    kinds = Counter(_kind(setting.origin) for setting in case.settings.resolved.values())
+    fields = f"{kinds['field']} from {case.backup}, " if case.backup else ""
     return (
-        f"{kinds['flag']} from flags, {kinds['variable']} from variables, {kinds['default']} by "
-        "default; backup-manager export --dry-run shows each"
+        f"{kinds['flag']} from flags, {kinds['variable']} from variables, {fields}"
+        f"{kinds['default']} by default; backup-manager export --dry-run shows each"
     )
+
+
+def _kind(origin: str) -> str:
+    if origin == "default":
+        return origin
+    if origin.startswith("--"):
+        return "flag"
+    # A variable's name has neither a dot nor a space.
+    return "field" if {".", " "} & set(origin) else "variable"
 
 
 def dumpling(case: Case) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """One export as it was asked for: the settings made into what the steps need."""
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from backup_manager.database.lease_document import parse_gc_life_time
 from backup_manager.database.source import Source, tls_context
 from backup_manager.dumpling import binary, options
 from backup_manager.dumpling.command import check_user
+from backup_manager.errors import UsageError
 from backup_manager.report import Report
 from backup_manager.settings import Settings, check_utf8
 from backup_manager.signals import Stop
@@ -22,7 +24,7 @@ from backup_manager.telling import Phase, Telling
 from backup_manager.values import ARCHIVE
 from backup_manager.volume.runs import identity_of
 
-UNCHECKED = (
+_UNCHECKED = (
     "the database's certificate was not checked (--skipClientCA): whoever stands between can read "
     "the password and the data. To do: leave it away"
 )
@@ -79,12 +81,12 @@ def prepare(
 ) -> Job:
     """Check every setting and find Dumpling. Raises UsageError, DumplingError."""
     source = source_of(settings)
-    if source.tls and not source.tls_checked:
-        report.warn(UNCHECKED)
+    warn_of_no_check(source, report)
     store = configure(settings, report)
     check_access()
-    gc_life_time = parse_gc_life_time(settings["gc_life_time"])
+    gc_life_time = gc_life_time_of(settings)
     dump = dump_of(settings, dumpling_args, binary.find(settings["dumpling"]))
+    check_tls(source, dump.binary)
     for warning in dump.options.warnings:
         report.warn(warning)
     return assemble(
@@ -104,20 +106,40 @@ def source_of(settings: Settings) -> Source:
 
     Raises UsageError.
     """
+    unchecked = settings["skipClientCA"]
+    if unchecked and not settings["client_tls"] and settings["tls_ca"]:
+        raise UsageError(
+            f"{settings.resolved['skipClientCA'].origin} is given without --client-tls",
+            why="without a CA to check by, only a client certificate turns TLS on",
+            fix="add --client-tls, or leave it away",
+        )
     source = Source(
         host=settings["host"],
         port=settings["port"],
         user=settings["user"],
         password=settings.password,
         # Where it says not to check, Dumpling must be told of no CA either.
-        tls_ca=None if settings["skipClientCA"] else settings["tls_ca"],
+        tls_ca=None if unchecked else settings["tls_ca"],
         tls_cert=settings["tls_cert"],
         tls_key=settings["tls_key"],
-        tls_checked=not settings["skipClientCA"],
+        tls_checked=not unchecked,
     )
     check_user(source.user)
     tls_context(source)
     return source
+
+
+def gc_life_time_of(settings: Settings) -> int:
+    """Return it in nanoseconds. Raises UsageError."""
+    setting = settings.resolved["gc_life_time"]
+    named = setting.origin if setting.origin != "default" else "--gc-life-time"
+    return parse_gc_life_time(setting.value, named)
+
+
+def warn_of_no_check(source: Source, report: Report) -> None:
+    """Warn where the database's certificate is not checked."""
+    if source.tls and not source.tls_checked:
+        report.warn(_UNCHECKED)
 
 
 def unlocked(source: Source, settings: Settings, report: Report, stop: Stop) -> Source:
@@ -129,6 +151,19 @@ def unlocked(source: Source, settings: Settings, report: Report, stop: Stop) -> 
     return replace(
         source, password=kms.decrypt(encrypted, stop=stop, keep_secret=report.redact.add)
     )
+
+
+def check_tls(source: Source, found: binary.Binary) -> None:
+    """Raise UsageError for a Dumpling that would speak no TLS at all.
+
+    Up to v5 it does so only with a CA (pingcap/tidb-tools, pkg/utils/security.go).
+    """
+    if source.tls and not source.tls_ca and re.match(r"v[0-5]\.", found.version):
+        raise UsageError(
+            f"Dumpling {found.version} cannot leave the database's certificate unchecked",
+            why="it speaks TLS only with a CA, and would send all in clear",
+            fix="give the CA (--tls-ca, or leave --skipClientCA away), or a Dumpling from v6 on",
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+import yaml  # type: ignore[import-untyped]  # it has no annotations
 from lightkube import ApiError, Client, ConfigError, KubeConfig
 from lightkube.generic_resource import create_namespaced_resource
 
@@ -80,6 +81,9 @@ class BackupApi:
             raise self._answered(error, verb, resource, group) from error
         except httpx2.HTTPStatusError as error:
             status = error.response.status_code
+            if status == NOT_FOUND:
+                # "404 page not found", as text: there is no such kind of object.
+                raise self._not_found(error.response.text.strip()) from error
             why = f"it answers {status} with what is no Status: something stands in between"
             raise self._away(why, status) from error
         except httpx2.HTTPError as error:
@@ -154,6 +158,8 @@ def _config() -> KubeConfig:
             return KubeConfig.from_file(path)
     except (OSError, ConfigError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise _no_cluster(str(error)) from error
+    except yaml.YAMLError as error:
+        raise _no_cluster(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     raise _no_cluster(
         f"there is no ServiceAccount's token in {SERVICE_ACCOUNT}, and KUBECONFIG is not set"
     )

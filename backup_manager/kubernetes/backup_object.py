@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backup_manager.bounded import bounded
+from backup_manager.definitions.store import STORE
 from backup_manager.errors import HeldError, KubernetesError, Reason
 from backup_manager.kubernetes.api import BackupApi, passing
 from backup_manager.kubernetes.events import Events
@@ -15,7 +16,7 @@ from backup_manager.kubernetes.status import TRUE, Type
 from backup_manager.kubernetes.telling import StatusSink
 from backup_manager.kubernetes.writing import Writer
 from backup_manager.report import Report
-from backup_manager.settings import Field, Settings
+from backup_manager.settings import Field, Settings, resolve
 from backup_manager.signals import Stop
 
 # How long an API server that is away is waited for: without it there are no settings.
@@ -47,32 +48,37 @@ class BackupObject:
         """Whether its backup has been made."""
         status = self.body.get("status")
         conditions = status.get("conditions") if isinstance(status, Mapping) else None
+        if not isinstance(conditions, list):
+            return False
         return any(
             isinstance(each, Mapping)
             and each.get("type") == Type.COMPLETE
             and each.get("status") == TRUE
-            for each in conditions or ()
+            for each in conditions
         )
 
-    def given(self, environ: Mapping[str, str]) -> tuple[Mapping[str, str], dict[str, Field]]:
+    def given(
+        self, environ: Mapping[str, str], flags: Mapping[str, Any]
+    ) -> tuple[Mapping[str, str], dict[str, Field]]:
         """Return what counts of the environment, and the settings that the object says.
 
         Raises UsageError where something has a wrong type.
         """
         spec = self.spec
-        own = spec.operators_own(environ, amazon=_is_amazon(spec, environ))
+        own = spec.operators_own(environ, amazon=_is_amazon(spec, environ, flags))
         return {name: text for name, text in environ.items() if name not in own}, spec.fields()
 
-    def check(self, environ: Mapping[str, str], *, database: bool) -> None:
-        """Raise UsageError where this program cannot do what the object asks for.
-
-        ``database``: whether the command speaks with it.
-        """
+    def check(self, environ: Mapping[str, str]) -> None:
+        """Raise UsageError where this program cannot do what the object asks for."""
         self.spec.check()
-        self.spec.check_secrets(environ, database=database)
+        self.spec.check_store_secret(environ)
 
-    def check_settings(self, settings: Settings, report: Report) -> None:
+    def check_settings(
+        self, settings: Settings, environ: Mapping[str, str], report: Report
+    ) -> None:
         """Hold the settings of a backup against the object. Raises UsageError."""
+        if settings["password_file"] is None:
+            self.spec.check_password(environ)
         if settings.resolved["host"].origin == "default":
             self.spec.check_source()
         for caution in self.spec.cautions():
@@ -99,8 +105,10 @@ class BackupObject:
         return StatusSink(self.api, self.writer(), self.events(), stop.seconds_left)
 
 
-def _is_amazon(spec: BackupSpec, environ: Mapping[str, str]) -> bool:
-    endpoint = environ.get("S3_ENDPOINT") or spec.text("spec.s3.endpoint") or ""
+def _is_amazon(spec: BackupSpec, environ: Mapping[str, str], flags: Mapping[str, Any]) -> bool:
+    (definition,) = (one for one in STORE if one.name == "endpoint")
+    setting = resolve(definition, flags.get("endpoint"), environ, spec.fields())
+    endpoint = setting.value or ""
     host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or ""
     return not endpoint or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 

@@ -6,7 +6,7 @@ The operator lets a Backup object go once its condition Clean is "True".
 import time
 from typing import TYPE_CHECKING, Any
 
-from backup_manager.catalog.naming import parse_name
+from backup_manager.catalog.naming import name_in
 from backup_manager.errors import (
     BackupError,
     InterruptedBySignalError,
@@ -47,12 +47,17 @@ def clean_object(context: "Context", backup: BackupObject, flags: dict[str, Any]
             report.warn(untold.message)
         raise
     wanted = Wanted([Condition(Type.CLEAN, time.time())], over=(Type.CLEAN_FAILED,))
-    _tell(backup, wanted, (NORMAL, "Cleaned", report.summary.message), stop)
+    try:
+        _tell(backup, wanted, (NORMAL, "Cleaned", report.summary.message), stop)
+    except KubernetesError:
+        # Removed, and yet no success: the Job is to try again until the operator hears of it.
+        report.summary.status = "failed"
+        raise
 
 
 def _remove(context: "Context", backup: BackupObject, flags: dict[str, Any]) -> None:
     path = _path(backup)
-    name = parse_name(path.rpartition("/")[2])
+    name = name_in(path)
     if name is None:
         raise UsageError(
             f"status.backupPath of {backup} names no backup",
@@ -98,4 +103,4 @@ def _tell(backup: BackupObject, wanted: Wanted, event: tuple[str, str, str], sto
     backup.writer().insist(wanted, PATIENCE_SECONDS, stop.seconds_left)
     events = backup.events()
     events.add(*event)
-    events.send()
+    events.insist(stop.seconds_left)

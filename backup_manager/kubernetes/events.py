@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from backup_manager.errors import KubernetesError
@@ -13,6 +14,8 @@ NORMAL, WARNING = "Normal", "Warning"
 _COMPONENT = "backup-manager"
 # The API refuses longer messages (core/validation, events.go).
 _MESSAGE_BYTES = 1024
+_TRIES = 5
+_RETRY_SECONDS = 1.0
 
 
 class Events:
@@ -57,6 +60,14 @@ class Events:
             "lastTimestamp": now,
             "count": 1,
         }
+
+    def insist(self, left: Callable[[float], float]) -> None:
+        """Tell what waits, tried again a few times where that may help; ``left`` bounds it."""
+        for _ in range(_TRIES):
+            self.send()
+            if not (self._allowed and self._waiting) or left(_RETRY_SECONDS) <= 0:
+                return
+            time.sleep(left(_RETRY_SECONDS))
 
     def send(self) -> None:
         """Tell what waits; what the API does not take now is tried again with the next call."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from backup_manager.errors import Reason, UsageError
-from backup_manager.settings import Field
+from backup_manager.settings import ENCRYPTED_PASSWORD_VARIABLE, PASSWORD_VARIABLE, Field
 
 SCHEDULE_LABEL = "tidb.pingcap.com/backup-schedule"
 _OTHER_STORES = ("gcs", "azblob", "local")
@@ -99,7 +99,8 @@ class BackupSpec:
         return UsageError(
             f"{path} of {self} is wrong",
             why=f"it is {_kind(value)}, and should be {expected}",
-            fix=f"mend it in the YAML, and apply that again: kubectl explain backup.{path}",
+            fix=f"mend it in the YAML, and apply that again: kubectl explain "
+            f"backup.{path.partition('[')[0]}",
             reason=Reason.SPEC,
         )
 
@@ -177,17 +178,24 @@ class BackupSpec:
                 reason=Reason.SPEC,
             )
 
-    def check_secrets(self, environ: Mapping[str, str], *, database: bool) -> None:
-        """Raise UsageError where a Secret that the object names has not become a variable.
+    def check_password(self, environ: Mapping[str, str]) -> None:
+        """Raise UsageError where the password's Secret has not become a variable.
 
-        The operator passes each on as one; ``database``: the password too.
+        The operator passes each Secret that the object names on as variables.
         """
-        secret = self.text("spec.from.secretName") if database else None
-        password = ("BACKUP_MANAGER_PASSWORD", "KMS_ENCRYPTED_BACKUP_MANAGER_PASSWORD")
-        # An empty password may be meant.
-        if secret and not any(name in environ for name in password):
-            name = password[1 if self.boolean("spec.useKMS") else 0]
+        secret = self.text("spec.from.secretName")
+        name, given = PASSWORD_VARIABLE, ENCRYPTED_PASSWORD_VARIABLE in environ
+        if self.boolean("spec.useKMS"):
+            name, given = (
+                ENCRYPTED_PASSWORD_VARIABLE,
+                bool(environ.get(ENCRYPTED_PASSWORD_VARIABLE)),
+            )
+        # The password itself may be empty on purpose.
+        if secret and not given and PASSWORD_VARIABLE not in environ:
             raise _absent(name, secret, "password")
+
+    def check_store_secret(self, environ: Mapping[str, str]) -> None:
+        """Raise UsageError where the keys of the store's Secret have not become variables."""
         if secret := self.text("spec.s3.secretName"):
             for name, key in (
                 ("AWS_ACCESS_KEY_ID", "access_key"),

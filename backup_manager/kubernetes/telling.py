@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from backup_manager.durations import format_duration
-from backup_manager.errors import ExitCode
+from backup_manager.errors import ExitCode, KubernetesError
 from backup_manager.kubernetes.api import BackupApi
 from backup_manager.kubernetes.events import NORMAL, WARNING, Events
 from backup_manager.kubernetes.status import Condition, Type, Wanted, moment, readable
@@ -54,18 +54,25 @@ class StatusSink:
         if state.ended and state.ended.exit_code in _NOT_OURS:
             return
         self._take(state)
-        try:
-            if state.ended:
-                self._writer.insist(self._wanted, self.patience_seconds, self._left)
-            else:
+        if not state.ended:
+            try:
                 self._writer.write(self._wanted)
-        finally:
+            finally:
+                self._events.send()
+            return
+        try:
+            self._writer.insist(self._wanted, self.patience_seconds, self._left)
+        except KubernetesError:
             self._events.send()
+            raise
+        self._events.insist(self._left)
 
     def _take(self, state: State) -> None:
         wanted = self._wanted
         wanted.at = time.time()
-        if self._reach(Type.PREPARE):
+        # A run whose settings were wrong has never begun.
+        begun = state.phase or any(state.seconds.values())
+        if begun and self._reach(Type.PREPARE):
             wanted.fields["timeStarted"] = moment(state.started)
             self._events.add(NORMAL, "Started", "the backup has begun")
         if state.backup and self._reach(Type.RUNNING):

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from backup_manager.errors import KubernetesError, Reason
-from backup_manager.kubernetes.api import CONFLICT, NOT_FOUND, BackupApi, passing
+from backup_manager.kubernetes.api import CONFLICT, NOT_FOUND, UNAUTHORIZED, BackupApi, passing
 from backup_manager.kubernetes.status import Wanted, merged, without_progress
 
 # Between two writes that change nothing but the progress: each wakes everybody who watches.
 PROGRESS_SECONDS = 10.0
 _CONFLICTS = 10
+# A token that is just being renewed is right in a moment.
+_SOON_RIGHT = {CONFLICT, UNAUTHORIZED}
 _PAUSE_SECONDS = 0.05
 _RETRY_SECONDS = 2.0
 
@@ -61,7 +63,7 @@ class Writer:
                 self.write(wanted)
             except KubernetesError as error:
                 rest = left(give_up - time.monotonic())
-                if rest <= 0 or not (passing(error) or error.status == CONFLICT):
+                if rest <= 0 or not (passing(error) or error.status in _SOON_RIGHT):
                     raise
                 time.sleep(min(_RETRY_SECONDS, rest))
             else:

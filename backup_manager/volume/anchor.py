@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from backup_manager.errors import VolumeError
-from backup_manager.volume.directory import GONE_FIX, volume_errors
+from backup_manager.volume.directory import volume_errors
+from backup_manager.volume.fixes import GONE
 
 
 class Anchor:
@@ -29,7 +30,7 @@ class Anchor:
             raise VolumeError(
                 what,
                 why="the volume was unmounted, or a directory on it was moved, while it was in use",
-                fix=GONE_FIX,
+                fix=GONE,
             )
 
     def close(self) -> None:

@@ -9,31 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backup_manager.errors import Reason, VolumeError
+from backup_manager.volume.fixes import FIXES
 
 FULL_ERRORS = {errno.ENOSPC, errno.EDQUOT}
-_RIGHTS = (
-    "give the Pod's user the right to write: by fsGroup in the Pod's securityContext, which is "
-    "spec.podSecurityContext of a Backup object"
-)
-_DEVICE = "the volume's device is failing: look at the node's kernel log"
-GONE_FIX = (
-    "see why the volume went away (the PVC's events, the node's kernel log), mount it again, then "
-    "run the same command again"
-)
-_FIXES = {
-    errno.EROFS: "mount the volume for writing; if it was, its file system has found an error and "
-    "protects itself: look at the node's kernel log",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
-    errno.EIO: _DEVICE,
-    errno.EUCLEAN: _DEVICE,  # ext4 and XFS: what they read makes no sense
-    errno.ESHUTDOWN: _DEVICE,
-    errno.ENXIO: _DEVICE,
-    errno.ENODEV: _DEVICE,
-    errno.ENOENT: GONE_FIX,
-    errno.ESTALE: GONE_FIX,
-    errno.ENOTCONN: GONE_FIX,  # a FUSE file system whose process has died
-}
 # Dumpling writes blocks of about 1 MB: with less room than that, one may have failed.
 FULL_BYTES = 1 << 20
 _PAGE = 1000
@@ -72,7 +50,7 @@ def volume_error(doing: str, error: OSError) -> VolumeError:
     """Say what the volume refused: full, read-only, forbidden, broken, or gone."""
     if error.errno in FULL_ERRORS:
         return full(doing, error.strerror)
-    fix = _FIXES.get(error.errno or 0, "check the mount of the volume")
+    fix = FIXES.get(error.errno or 0, "check the mount of the volume")
     return VolumeError(doing, why=error.strerror or str(error), fix=fix)
 
 

@@ -34,6 +34,7 @@ WRONG: list[tuple[Document, set[tuple[str, str]]]] = [
     ({"commitTs": 1}, {("status.commitTs", "FieldValueTypeInvalid")}),
     ({"conditions": {}}, {("status.conditions", "FieldValueTypeInvalid")}),
     ({"conditions": [1]}, {("status.conditions[0]", "FieldValueTypeInvalid")}),
+    ({"conditions": [None]}, {("status.conditions[0]", "FieldValueTypeInvalid")}),
     ({"conditions": [{"type": "x"}]}, {("status.conditions[0].status", "FieldValueRequired")}),
     (
         {"conditions": [{"type": None, "status": True}]},

@@ -1,0 +1,81 @@
+"""The command lines that TiDB Operator's Jobs have, and what a dry run shows of one."""
+
+import io
+import json
+import os
+import shlex
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from unittest.mock import patch
+
+from backup_manager import cli
+from backup_manager.signals import Stop
+from tests.command import Export, Result
+
+NAMESPACE, NAME = "test1", "demo1-backup-s3"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What `--dry-run` prints: each setting as its text and its origin, and what is made of them.
+
+    `facts` are the lines of the backup, the endpoint and Dumpling; `argv` is Dumpling's.
+    """
+
+    settings: dict[str, str]
+    facts: list[str]
+    argv: list[str]
+    warnings: list[str]
+
+
+class OperatorJob(Export):
+    """`backup-manager export` as the Job has it: most of what counts is in the Backup object."""
+
+    def shown(self, *further: str) -> Shown:
+        """Run it in this process with `--dry-run`, which has to succeed."""
+        argv = self.argv("--dry-run", *further)
+        code, stdout, stderr = self._called(argv[argv.index("export") :])
+        assert 0 == code, stdout + stderr
+        *lines, last = stdout.splitlines()
+        end = lines.index("")
+        rows = [line.split(maxsplit=1) for line in lines[1:end]]
+        settings = {name.removeprefix("--"): " ".join(rest.split()) for name, rest in rows}
+        argv = shlex.split(lines[-1])
+        return Shown(settings, lines[end + 1 : -1], argv, json.loads(last)["warnings"])
+
+    def mistaken(self, command: str) -> Result:
+        """Run a command that there is not, in this process, with the same flags."""
+        argv = self.argv()
+        words = [command, *argv[argv.index("export") + 1 :]]
+        code, stdout, stderr = self._called(words)
+        log = [json.loads(line) for line in stderr.splitlines()]
+        return Result(words, code, stdout, stderr, json.loads(stdout), log, self.secrets)
+
+    def _called(self, words: list[str]) -> tuple[int, str, str]:
+        out, err = io.StringIO(), io.StringIO()
+        mask = os.umask(0o077)
+        try:
+            with (
+                patch.dict(os.environ, self.environment(), clear=True),
+                redirect_stdout(out),
+                redirect_stderr(err),
+            ):
+                code = cli.run(words, Stop())
+        finally:
+            os.umask(mask)
+        for secret in self.secrets:
+            assert secret not in out.getvalue() + err.getvalue()
+        return code, out.getvalue(), err.getvalue()
+
+
+class CleanJob(OperatorJob):
+    """`backup-manager clean` as the Job has it: neither volume, database nor password."""
+
+    def argv(self, *further: str) -> list[str]:
+        words = super().argv(*further)
+        words[words.index("export")] = "clean"
+        return words
+
+    def here(self, *further: str) -> Result:
+        """Run it in this process, in a tenth of the time."""
+        return self.refused(*further)
