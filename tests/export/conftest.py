@@ -6,32 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests import hard_schema
-from tests.command import CANARY_PASSWORD, DOUBLE, Export, find_dumpling
+from tests.command import DOUBLE, Export, find_dumpling
 from tests.s3_proxy import S3Proxy
 from tests.servers import GC_COMMENT, GC_VALUE, Ceph, Database
 
 ACCOUNT = "backup"
 Make = Callable[..., Export]
-
-
-@pytest.fixture(scope="session")
-def shop(tidb: Database) -> Database:
-    """The database with three schemas: `shop`, `stock`, and the hard ones; and the account."""
-    tidb.execute("CREATE DATABASE shop")
-    tidb.execute("CREATE TABLE shop.orders (id INT PRIMARY KEY, note VARCHAR(300), raw BLOB)")
-    tidb.execute(
-        "INSERT INTO shop.orders WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n"
-        " WHERE id < 1000) SELECT id, CONCAT('order ', id, REPEAT(' ~', 100)),"
-        " REPEAT(CHAR(id % 256), 200) FROM n"
-    )
-    tidb.execute("CREATE TABLE shop.empty_table (a INT)")
-    tidb.execute("CREATE DATABASE stock")
-    tidb.execute("CREATE TABLE stock.items (id INT PRIMARY KEY, name VARCHAR(50))")
-    tidb.execute("INSERT INTO stock.items VALUES (1, 'ünïcode ✓ 漢字'), (2, NULL)")
-    hard_schema.create(tidb.execute, hidden_column=find_dumpling() == DOUBLE)
-    tidb.create_account(ACCOUNT, CANARY_PASSWORD)
-    return tidb
 
 
 @pytest.fixture

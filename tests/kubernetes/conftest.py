@@ -10,7 +10,7 @@ import pytest
 
 from tests.command import DOUBLE, find_dumpling
 from tests.doubles.kubernetes_double import KubernetesDouble, backup_object
-from tests.export.conftest import gc_as_it_was, shop
+from tests.export.conftest import gc_as_it_was
 from tests.servers import Ceph, Database
 
 from .jobs import NAME, NAMESPACE, OperatorJob
@@ -120,4 +120,4 @@ def nobody_asked(bucket: str, ceph: Ceph, monkeypatch: pytest.MonkeyPatch) -> It
 
 Apply = Callable[..., dict[str, Any]]
 MakeJob = Callable[..., OperatorJob]
-__all__ = ["Apply", "MakeJob", "gc_as_it_was", "shop"]
+__all__ = ["Apply", "MakeJob", "gc_as_it_was"]
