@@ -80,8 +80,10 @@ class SourceFile:
         return self._blocks(0, self.state.bytes, _HASH_BLOCK)
 
     def _sent_blocks(self, offset: int, length: int) -> Iterator[bytes]:
+        # At once, not when the first block is asked for: by then the head of the request is out,
+        # and an empty body's is a whole request, which may be carried out after the file's next.
         self.check()
-        yield from self._blocks(offset, length, _SEND_BLOCK)
+        return self._blocks(offset, length, _SEND_BLOCK)
 
     def _blocks(self, offset: int, length: int, block: int) -> Iterator[bytes]:
         end = offset + length

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, SSLError
 from backup_manager.store.faults import AnswerError, code_of, passing, status_of
 from backup_manager.store.headers import Headers
 from backup_manager.store.settings import Pace, StoreOptions
-from backup_manager.store.source import FileChangedError
+from backup_manager.store.source import FileChangedError, SourceFile
 from backup_manager.store.wire import Body, Wire
 from tests.servers import Ceph
 from tests.stores import new_store, use_keys
@@ -248,6 +248,22 @@ def test_what_goes_over_the_line(server: Canned) -> None:
     assert "transfer-encoding" not in headers
     signed = headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
     assert {"content-md5", "host", "x-amz-acl", "x-amz-content-sha256", "x-amz-date"} == set(signed)
+
+
+@pytest.mark.parametrize("length", [0, 10])
+def test_of_a_file_that_has_changed_nothing_is_asked(
+    server: Canned, tmp_path: Path, length: int
+) -> None:
+    """A request that nobody waits for may be carried out after the file's next one."""
+    wire, path = plain(server.port), tmp_path / "file"
+    path.write_bytes(b"x" * length)
+    with SourceFile(path, content_md5=False) as source:
+        before = source.body(0, length)
+        path.write_bytes(b"another")
+        with pytest.raises(FileChangedError):
+            wire.put("file", before)
+    wire.put("after", body(b"data"))
+    assert ["PUT /bucket/after HTTP/1.1"] == [head[0] for head in server.heads if head]
 
 
 def test_a_part_has_no_headers_of_an_object(server: Canned) -> None:
