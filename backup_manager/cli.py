@@ -13,6 +13,7 @@ from backup_manager.commands.download import download_command
 from backup_manager.commands.export import export_command
 from backup_manager.commands.list import list_command
 from backup_manager.commands.prune import prune_command
+from backup_manager.commands.render import render_command
 from backup_manager.commands.verify import verify_command
 from backup_manager.context import Context
 from backup_manager.errors import BackupError, ExitCode, InterruptedBySignalError
@@ -46,6 +47,7 @@ for command in (
     clean_command,
     download_command,
     doctor_command,
+    render_command,
 ):
     cli.add_command(command)
 

@@ -25,6 +25,7 @@ ADDRESSING = ("virtual", "path")
 FILES, ARCHIVE = "files", "archive"
 FORMATS = (FILES, ARCHIVE)
 S3 = "s3"
+OUTPUTS = ("yaml", "json")
 
 
 def is_utf8(text: str) -> bool:
@@ -57,6 +58,11 @@ def seconds(text: str) -> float:
     if nanoseconds <= 0:
         raise ValueError(f"{text!r} is not above zero", fix)
     return nanoseconds / 1e9
+
+
+def whole_seconds(text: str) -> int:
+    """Read a duration above zero; return whole seconds, at least one."""
+    return max(1, round(seconds(text)))
 
 
 def reserved_seconds(text: str) -> float:

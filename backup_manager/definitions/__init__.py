@@ -3,7 +3,7 @@
 from itertools import chain
 
 from backup_manager.definitions.definition import Definition
-from backup_manager.definitions.kubernetes import CLUSTER, OBJECT
+from backup_manager.definitions.kubernetes import CLUSTER, OBJECT, RENDER
 from backup_manager.definitions.life import OF_SCHEDULE, RETENTION, TABLES
 from backup_manager.definitions.run import DATABASE, DUMP, LOG, METRICS, RUN, VOLUME
 from backup_manager.definitions.store import OBJECTS, STORE
@@ -32,6 +32,7 @@ GROUPS: dict[str, Groups] = {
     "prune": {"Store": STORE, "Retention": (*RETENTION, *OF_SCHEDULE), "Log": LOG},
     "clean": {"Store": STORE, "Kubernetes": OBJECT, "Log": LOG},
     "download": {"Store": STORE, "What": TABLES, "Log": LOG},
+    "render": {"Kubernetes": RENDER, "Log": LOG},
     # The same as export's, so that its command line can be tried as it stands.
     "doctor": _EXPORT,
 }

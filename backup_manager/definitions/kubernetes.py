@@ -43,3 +43,37 @@ CLUSTER = (
         go=True,
     ),
 )
+RENDER = (
+    Definition(
+        "image",
+        "Image of backup-manager for the Pods.",
+        values.word,
+        metavar="IMAGE",
+    ),
+    Definition(
+        "namespace",
+        "Namespace of all that is made, in place of the one that each object names.",
+        values.object_name,
+        metavar="NAME",
+    ),
+    Definition(
+        "with-rbac",
+        "Make the ServiceAccounts that the objects name. No Role is needed: such a Job asks "
+        "nothing of the Kubernetes API.",
+        switch=True,
+    ),
+    Definition(
+        "ttl",
+        "Have Kubernetes remove a Job, with its log, so long after its end, such as 72h.",
+        values.whole_seconds,
+        metavar="DURATION",
+    ),
+    Definition(
+        "output",
+        "yaml or json.",
+        values.one_of(values.OUTPUTS, "form of output"),
+        values.OUTPUTS[0],
+        metavar="FORM",
+        choices=values.OUTPUTS,
+    ),
+)

@@ -1,0 +1,72 @@
+"""The YAML of TiDB Operator made into what any cluster runs: a volume claim and a Job or CronJob.
+
+Files are read (``reading``), their form is held against that of the two kinds (``checking``), their
+meaning against this program (``meaning``), and the objects are built (``objects``, ``pod``).
+"""
+
+from collections.abc import Iterable
+
+from backup_manager.errors import UsageError
+from backup_manager.render.checking import check_form
+from backup_manager.render.meaning import Meaning
+from backup_manager.render.mistakes import Mistakes
+from backup_manager.render.objects import Options, objects_of
+from backup_manager.render.pod import Object
+from backup_manager.render.reading import read
+from backup_manager.render.wanted import Wanted
+from backup_manager.report import Report
+
+__all__ = ["Options", "render"]
+
+
+def render(files: Iterable[tuple[str, bytes]], options: Options, report: Report) -> list[Object]:
+    """Return what to apply for the objects in these files: names and contents.
+
+    What is ignored is said in warnings. Raises UsageError with all that is wrong.
+    """
+    mistakes = Mistakes()
+    found: list[Wanted] = []
+    names = []
+    for name, data in files:
+        names.append(name)
+        text = data.decode(errors="replace")
+        for document in read(name, data, mistakes):
+            if check_form(document, text, mistakes):
+                wanted = Wanted(document, options.namespace)
+                Meaning(wanted, mistakes, report.redact.add).check()
+                found.append(wanted)
+    _check_names(found, mistakes)
+    for caution in mistakes.cautions:
+        report.warn(caution)
+    mistakes.raise_any(report)
+    if not found:
+        raise UsageError(
+            f"there is nothing to render in {', '.join(names)}",
+            fix="give the YAML of a Backup or a BackupSchedule",
+        )
+    return _once(one for wanted in found for one in objects_of(wanted, options))
+
+
+def _check_names(found: Iterable[Wanted], mistakes: Mistakes) -> None:
+    """Two of one name would share a volume, and one would take the other's place."""
+    seen: dict[tuple[str | None, str], Wanted] = {}
+    for wanted in found:
+        first = seen.setdefault((wanted.namespace, wanted.name), wanted)
+        if first is not wanted:
+            there = first.document
+            mistakes.add(
+                wanted.document.file,
+                wanted.document.line("metadata.name"),
+                f"{wanted.document} has the name of the {there.kind} in {there.file}, line "
+                f"{there.line('metadata.name')}, and each name has one volume",
+                "give one of them another name",
+            )
+
+
+def _once(objects: Iterable[Object]) -> list[Object]:
+    """Drop repetitions: several may name one ServiceAccount."""
+    kept: list[Object] = []
+    for each in objects:
+        if each not in kept:
+            kept.append(each)
+    return kept

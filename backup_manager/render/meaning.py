@@ -1,0 +1,223 @@
+"""What an object of the right form asks for: whether it can be, and where it says otherwise."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backup_manager import values
+from backup_manager.database.lease_document import parse_gc_life_time
+from backup_manager.definitions import DEFINITIONS
+from backup_manager.dumpling import options
+from backup_manager.dumpling.binary import COMMON_FLAGS, Binary, Flag
+from backup_manager.errors import BackupError
+from backup_manager.render.checking import shown
+from backup_manager.render.cron import check_cron
+from backup_manager.render.mistakes import Mistakes
+from backup_manager.render.wanted import Wanted
+from backup_manager.settings import (
+    ENCRYPTED_PASSWORD_VARIABLE,
+    PASSWORD_VARIABLE,
+    resolve,
+    unknown_variables,
+)
+from backup_manager.store import rclone
+from backup_manager.store.providers import PROVIDERS
+
+# k8s.io/apimachinery, pkg/api/resource: at least a byte, so no negative one and no milli-bytes.
+_QUANTITY = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[kMGTPE]|[eE]\+?[0-9]{1,2})?")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+)*")
+_PASSWORDS = {
+    PASSWORD_VARIABLE,
+    f"{PASSWORD_VARIABLE}_FILE",
+    ENCRYPTED_PASSWORD_VARIABLE,
+}
+_FILES = (values.existing_file, values.regular_file)
+
+
+class Meaning:
+    """Holds one object against what this program can do; see ``check``."""
+
+    def __init__(
+        self, wanted: Wanted, mistakes: Mistakes, keep_secret: Callable[[str], None]
+    ) -> None:
+        self._wanted = wanted
+        self._document = wanted.document
+        self._mistakes = mistakes
+        self._keep_secret = keep_secret
+
+    def check(self) -> None:
+        """Look for all that is wrong; each mistake is kept with its line."""
+        if not self._check_variables():
+            return
+        self._check_mode()
+        self._check_source()
+        self._check_store()
+        self._check_volume()
+        if self._wanted.scheduled:
+            self._check_schedule()
+        self._check_settings()
+        self._check_options()
+        self._caution()
+
+    def _wrong(self, path: str, what: str, fix: str) -> None:
+        """``path`` is that of a Backup; a schedule has it in its template."""
+        self._wrong_at(self._wanted.path(path), what, fix)
+
+    def _wrong_at(self, path: str, what: str, fix: str) -> None:
+        self._mistakes.add(self._document.file, self._document.line(path), what, fix)
+
+    @contextmanager
+    def _refused(self, path: str) -> Iterator[None]:
+        """Keep what an error says of the field at ``path``, as the document has it."""
+        try:
+            yield
+        except BackupError as error:
+            what = f"{error.what}: {error.why}" if error.why else error.what
+            self._wrong_at(path, what, error.fix)
+        except ValueError as error:
+            fix = error.args[1] if len(error.args) > 1 else "mend it"
+            self._wrong_at(path, f"{path} is wrong: {error.args[0]}", fix)
+
+    def _check_variables(self) -> bool:
+        sound = True
+        for number, entry in enumerate(self._wanted.spec.get("env") or []):
+            path = f"spec.env[{number}]"
+            name = entry.get("name") if isinstance(entry, dict) else None
+            value = entry.get("value", "") if isinstance(entry, dict) else ""
+            if not isinstance(name, str):
+                self._wrong(path, "this variable has no name", "give name and value")
+                sound = False
+            elif not isinstance(value, str):
+                fix = f'put quotes around it: value: "{str(value).lower()}"'
+                self._wrong(f"{path}.value", f"the value of {name} is {shown(value)}", fix)
+                sound = False
+        return sound
+
+    def _check_mode(self) -> None:
+        mode = self._wanted.spec.get("backupMode")
+        if mode not in {None, "", "snapshot"}:
+            what = f"backupMode {mode} is for BR, and this makes full logical backups with Dumpling"
+            self._wrong("spec.backupMode", what, "leave it away, where such a one is wanted")
+
+    def _check_source(self) -> None:
+        backup, path = self._wanted.backup, self._wanted.path("spec.from")
+        if not self._sets("host") and backup.text("spec.from.host") is None:
+            why = ", which only BR does without" if self._wanted.spec.get("br") else ""
+            what = f"there is no {path}.host{why}: it does not say what to back up"
+            self._wrong("spec.from", what, f"give {path} with host, user and secretName")
+        elif not backup.text("spec.from.secretName") and not backup.variables & _PASSWORDS:
+            fix = "name the Secret whose key password has the account's password"
+            self._wrong("spec.from", f"there is no {path}.secretName", fix)
+
+    def _sets(self, setting: str) -> bool:
+        return f"BACKUP_MANAGER_{setting.upper()}" in self._wanted.backup.variables
+
+    def _check_store(self) -> None:
+        spec, path = self._wanted.spec, self._wanted.path("spec.s3")
+        others = [name for name in ("gcs", "azblob", "local") if spec.get(name)]
+        if not spec.get("s3") and not self._sets("bucket"):
+            why = f": {others[0]} is no S3-compatible store" if others else ""
+            fix = "give it, with provider, bucket and secretName"
+            self._wrong("spec.s3", f"there is no {path}{why}", fix)
+            return
+        if not self._wanted.backup.text("spec.s3.bucket") and not self._sets("bucket"):
+            self._wrong("spec.s3", f"there is no {path}.bucket", "name the bucket")
+        endpoint = self._wanted.settings.get("endpoint")
+        if endpoint:
+            name = self._wanted.backup.text("spec.s3.provider") or "other"
+            scheme = PROVIDERS[name].default_scheme if name in PROVIDERS else "https"
+            with self._refused(endpoint[1].origin):
+                values.endpoint(str(endpoint[1].value), scheme)
+
+    def _check_volume(self) -> None:
+        spec = self._wanted.spec
+        size = spec.get("storageSize") or "1"
+        found = _QUANTITY.fullmatch(size)
+        if not found or not float(found[1]):
+            path = self._wanted.path("spec.storageSize")
+            fix = "give one such as 10Gi (units: Ki, Mi, Gi, Ti, or k, M, G, T)"
+            self._wrong("spec.storageSize", f"{path} is no quantity: {size!r}", fix)
+        if name := spec.get("storageClassName"):
+            with self._refused(self._wanted.path("spec.storageClassName")):
+                values.object_name(name)
+
+    def _check_schedule(self) -> None:
+        get = self._document.get
+        fix = 'give one such as "0 2 * * *" (each night at two), or @daily'
+        if get("spec.schedule"):
+            with self._refused("spec.schedule"):
+                try:
+                    check_cron(get("spec.schedule"))
+                except ValueError as error:
+                    raise ValueError(error.args[0], fix) from None
+        else:
+            self._wrong_at("spec", "there is no spec.schedule", fix)
+        zone = get("spec.timeZone")
+        if zone is not None and (not _ZONE.fullmatch(zone) or zone.lower() == "local"):
+            what = f"spec.timeZone is no time zone: {zone!r}"
+            self._wrong_at("spec.timeZone", what, "give a name such as Europe/Berlin or Etc/UTC")
+
+    def _check_settings(self) -> None:
+        for definition, field in self._wanted.settings.values():
+            with self._refused(field.origin):
+                resolve(definition, None, {}, {definition.name: field})
+        if life := self._wanted.settings.get("gc_life_time"):
+            with self._refused(life[1].origin):
+                parse_gc_life_time(str(life[1].value), life[1].origin)
+        for number, entry in enumerate(self._wanted.spec.get("env") or []):
+            with self._refused(self._wanted.path(f"spec.env[{number}]")):
+                self._check_literal(entry["name"], entry.get("value", ""))
+
+    def _check_literal(self, name: str, text: str) -> None:
+        for definition in DEFINITIONS:
+            # A file is one of the Pod's.
+            if name == definition.own_variable and definition.parse not in _FILES:
+                resolve(definition, None, {name: text})
+
+    def _check_options(self) -> None:
+        """Hold Dumpling's options and rclone's against what is known of them without Dumpling."""
+        settings = self._wanted.settings
+        if given := settings.get("s3_option"):
+            for number, word in enumerate(given[1].value):
+                # A value may stand in an entry of its own: the Pod will tell of such a one.
+                if word.startswith("--") and "=" in word:
+                    with self._refused(f"{given[1].origin}[{number}]"):
+                        rclone.parse([word], self._keep_secret)
+        rules = settings.get("table_filter")
+        if rules:
+            for number, rule in enumerate(rules[1].value):
+                with self._refused(f"{rules[1].origin}[{number}]"):
+                    options.merge([], [rule], _any_dumpling([]))
+        if given := settings.get("dumpling_option"):
+            with self._refused(given[1].origin):
+                options.merge(given[1].value, [], _any_dumpling(given[1].value))
+
+    def _caution(self) -> None:
+        path = self._wanted.path
+        if self._wanted.backup.texts("spec.tableFilter") and self._wanted.backup.texts(
+            "spec.dumpling.tableFilter"
+        ):
+            given, other = path("spec.tableFilter"), path("spec.dumpling.tableFilter")
+            self._say(other, f"{other} counts for nothing, as {given} is given too")
+        kind = self._wanted.spec.get("backupType")
+        if kind not in {None, "", "full"}:
+            said = f"backupType {kind} has a meaning for BR only"
+            self._say(path("spec.backupType"), f"{said}: the table filter says what is backed up")
+        for line in unknown_variables(self._wanted.literals):
+            self._say(path("spec.env"), line)
+
+    def _say(self, path: str, what: str) -> None:
+        place = f"{self._document.file}, line {self._document.line(path)}"
+        self._mistakes.cautions.append(f"{place}: {what}")
+
+
+def _any_dumpling(given: Any) -> Binary:
+    """Return a Dumpling that has what every one has, and whatever else it is asked for."""
+    flags = {flag.name: flag for flag in COMMON_FLAGS}
+    for word in given:
+        name = word.removeprefix("--").partition("=")[0]
+        if word.startswith("--") and name not in flags:
+            flags[name] = Flag(name, None, "string" if "=" in word else "bool")
+    return Binary(Path("/dumpling"), "of any version", flags)
