@@ -125,8 +125,8 @@ def _of_the_first_trial() -> set[str]:
 
 FIRST_TRIAL = _of_the_first_trial()
 MANIFESTS = [
-    ("README.md", "In a Job", "readme-job.yaml"),
-    ("docs/operations.md", "On a schedule", "cronjob.yaml"),
+    ("README.md", "In Kubernetes", "backup-s3.yaml"),
+    ("docs/operations.md", "On a schedule", "schedule.yaml"),
 ]
 
 
@@ -186,7 +186,7 @@ def _unheard(line: str, place: Path) -> None:
     done = subprocess.run(
         ["bash", "-c", line.replace("kubectl", "kubectl --server=http://127.0.0.1:1", 1)],
         cwd=place,
-        env={"PATH": os.environ["PATH"], "HOME": str(place)},
+        env={"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(place)},
         capture_output=True,
         text=True,
         check=False,
@@ -196,9 +196,33 @@ def _unheard(line: str, place: Path) -> None:
     assert re.search(r"connection refused|127\.0\.0\.1:1 was refused", done.stderr), done.stderr
 
 
+def _render(line: str, place: Path) -> None:
+    """What is made is what `export` takes; there is nobody to apply it."""
+    made, _, applied = line.partition(" | ")
+    kinds = []
+    for document in yaml.safe_load_all(run(made, place)):
+        kinds.append(document["kind"])
+        if "Claim" in kinds[-1]:
+            continue
+        spec = document["spec"]
+        job = spec["jobTemplate"]["spec"] if kinds[-1] == "CronJob" else spec
+        _tries_container(job["template"]["spec"], place)
+    assert "PersistentVolumeClaim" == kinds[0]
+    assert kinds[1:] in (["Job"], ["CronJob"])
+    assert "kubectl apply -f -" == applied
+    _unheard(line, place)
+
+
+def _tries_container(pod: dict[str, Any], place: Path) -> None:
+    (container,) = pod["containers"]
+    told = _dry_run(shlex.join(["backup-manager", *container["args"]]), place)
+    assert "demo1-tidb" in told
+    assert "BACKUP_MANAGER_PASSWORD" in {each["name"] for each in container["env"]}
+
+
 def _kubectl(line: str, place: Path) -> None:
     line = line.partition("|")[0].strip()
-    if re.search(r" (apply|logs|describe|delete) ", line):
+    if re.search(r" (apply|logs|describe|delete|get) |--from=cronjob", line):
         _unheard(line, place)
         return
     if " create " in line:
@@ -212,10 +236,7 @@ def _kubectl(line: str, place: Path) -> None:
     if document["kind"] != "Job":
         assert document["kind"] in {"ConfigMap", "Secret", "ServiceAccount", "Namespace"}
         return
-    (container,) = document["spec"]["template"]["spec"]["containers"]
-    told = _dry_run(shlex.join(["backup-manager", *container["args"]]), place)
-    assert "demo1-tidb" in told
-    assert "BACKUP_MANAGER_PASSWORD" in {each["name"] for each in container["env"]}
+    _tries_container(document["spec"]["template"]["spec"], place)
 
 
 def _aws(line: str, place: Path, moto: Moto) -> None:
@@ -304,7 +325,9 @@ def test_a_command(command: Command, place: Path) -> None:
         return  # test_docs_life
     if "fish_source" in command.line:
         (place / ".config/fish/completions").mkdir(parents=True)
-    if command.program == "backup-manager" and "export" not in command.line:
+    if command.command == "render":
+        _render(command.line, place)
+    elif command.program == "backup-manager" and "export" not in command.line:
         run(command.line, place)
     elif trial:
         trial(command.line, place)
@@ -345,21 +368,15 @@ def test_the_fetch_with_a_key_of_ones_own(place: Path) -> None:
         )
 
 
-@pytest.mark.parametrize(("page", "heading", "name"), MANIFESTS)
-def test_a_manifest_has_fields_that_kubernetes_knows(
-    page: str, heading: str, name: str, place: Path
-) -> None:
+@pytest.mark.parametrize("name", [name for _, _, name in MANIFESTS])
+def test_what_is_rendered_has_fields_that_kubernetes_knows(name: str, place: Path) -> None:
     """kubectl drops what it does not know."""
-    for given in yaml.safe_load_all(_manifest(page, heading)):
+    for given in yaml.safe_load_all(run(f"backup-manager render --image=x {name}", place)):
         if given["kind"] == "PersistentVolumeClaim":
             continue
-        (place / name).write_text(yaml.safe_dump(given))
-        line = f"kubectl set serviceaccount --local -f {name} -o yaml default"
+        (place / "made.yaml").write_text(yaml.safe_dump(given))
+        line = "kubectl set serviceaccount --local -f made.yaml -o yaml default"
         assert [] == _without(given, yaml.safe_load(run(line, place)))
-        job = given["spec"].get("jobTemplate", given)
-        (container,) = job["spec"]["template"]["spec"]["containers"]
-        told = _dry_run(shlex.join(["backup-manager", *container["args"]]), place)
-        assert "demo1-tidb" in told
 
 
 def _without(given: Any, known: Any, path: str = "") -> list[str]:

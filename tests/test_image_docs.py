@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -81,7 +83,10 @@ def test_the_paths_of_the_page_are_those_of_the_image() -> None:
 
 
 def _pod(text: str) -> dict[str, Any]:
-    documents = {document["kind"]: document for document in yaml.safe_load_all(text)}
+    """The Pod that `render` makes of an object."""
+    words = [sys.executable, "-m", "backup_manager", "render", "--image=backup-manager"]
+    made = subprocess.run(words, input=text, capture_output=True, text=True, check=True)
+    documents = {document["kind"]: document for document in yaml.safe_load_all(made.stdout)}
     cron = documents.get("CronJob")
     job = cron["spec"]["jobTemplate"] if cron else documents["Job"]
     pod: dict[str, Any] = job["spec"]["template"]["spec"]
@@ -94,7 +99,7 @@ def _manifest(page: str, heading: str) -> str:
     return str(found)
 
 
-PODS = [("README.md", "## In a Job"), ("docs/operations.md", "## On a schedule")]
+PODS = [("README.md", "## In Kubernetes"), ("docs/operations.md", "## On a schedule")]
 
 
 @pytest.mark.parametrize(("page", "heading"), PODS)

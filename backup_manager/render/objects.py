@@ -10,7 +10,7 @@ from backup_manager.render.wanted import Wanted
 # As TiDB Operator has it (pkg/backup/constants).
 DEFAULT_STORAGE = "100Gi"
 # A Pod that ends is followed by one that goes on with a finished dump, so some more are worth it.
-_BACKOFF_LIMIT = 4
+_BACKOFF_LIMIT = 6
 _USAGE = 2
 _HISTORY = 3
 _BACKUP_LABEL = "tidb.pingcap.com/backup"
