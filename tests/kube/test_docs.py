@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,14 +25,18 @@ from .nightly import Nightly
 
 NAME = "demo1-backup-s3"
 JOB = f"backup-{NAME}"
+IMAGE = f"REGISTRY/backup-manager:{backup_manager.__version__}"
 TEXT = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
 YAML = re.findall(r"(?s)```yaml\n(.*?)```", TEXT)
 FRAGMENTS = [text for text in YAML if "kind:" not in text]
 
 
-def _lines() -> Iterator[str]:
+WITH, WITHOUT = TEXT.split("\n## Without the operator\n")
+
+
+def _lines(text: str) -> Iterator[str]:
     """The commands in the page's order, each on one line."""
-    for block in re.findall(r"(?s)```shell\n(.*?)```", TEXT):
+    for block in re.findall(r"(?s)```shell\n(.*?)```", text):
         yield from block.replace("\\\n", " ").splitlines()
 
 
@@ -43,13 +48,13 @@ def file(name: str) -> str:
 class Reader:
     """Somebody at a shell in a directory, who takes the page's commands one after the other."""
 
-    def __init__(self, nightly: Nightly, directory: Path) -> None:
+    def __init__(self, nightly: Nightly, directory: Path, text: str) -> None:
         self.nightly = nightly
         self.directory = directory
-        self._left = list(_lines())
+        self._left = list(_lines(text))
         store = nightly.store
         self._environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "HOME": str(directory),
             "KUBECONFIG": str(nightly.cluster.api.kubeconfig),
             "PASSWORD": CANARY_PASSWORD,
@@ -108,15 +113,19 @@ class Reader:
 @pytest.fixture
 def reader(nightly: Nightly, tmp_path: Path) -> Reader:
     """In a namespace that has no role for backups yet."""
+    return new_reader(nightly, tmp_path, WITH)
+
+
+def new_reader(nightly: Nightly, directory: Path, text: str) -> Reader:
     name = "tidb-backup-manager"
     things = [f"{kind}/{name}" for kind in ("role", "rolebinding", "serviceaccount")]
     nightly.cluster.api.kubectl("--namespace", nightly.cluster.namespace, "delete", *things)
-    directory = tmp_path / "reader"
+    directory /= "reader"
     directory.mkdir()
-    return Reader(nightly, directory)
+    return Reader(nightly, directory, text)
 
 
-def test_the_page_from_top_to_bottom(reader: Reader, nightly: Nightly) -> None:
+def test_the_way_with_the_operator(reader: Reader, nightly: Nightly) -> None:
     cluster = nightly.cluster
     reader.passes("helm upgrade ")
     reader.runs("kubectl apply -f rbac.yaml ")
@@ -149,6 +158,36 @@ def test_the_page_from_top_to_bottom(reader: Reader, nightly: Nightly) -> None:
     cluster.wait_for_job("doctor", "Complete")
     assert before == (cluster.backup(NAME), nightly.objects(), cluster.events(NAME))
     reader.looks_for_the_log("kubectl logs -f job/doctor ")
+    assert reader.is_at_the_end()
+
+
+def test_the_way_without_the_operator(nightly: Nightly, tmp_path: Path) -> None:
+    reader, cluster = new_reader(nightly, tmp_path, WITHOUT), nightly.cluster
+    cluster.node.images[IMAGE] = cluster.node.images["backup-manager"]
+    cluster.secret("backup-demo1-tidb-secret", password=CANARY_PASSWORD)
+    store = nightly.store
+    cluster.secret("s3-secret", access_key=store.access_key, secret_key=store.secret_key)
+
+    reader.runs("backup-manager render ")
+    reader.runs("kubectl apply -f rendered.yaml")
+    result = cluster.node.run(NAME).end().expect(0)
+    cluster.wait_for_job(NAME, "Complete")
+    assert [] == result.warnings
+    names = re.findall(r"(?m)^(\w[\w.]*/\S+)", reader.runs("kubectl get job,pvc "))
+    assert [f"job.batch/{NAME}", f"persistentvolumeclaim/{NAME}"] == names
+    reader.looks_for_the_log(f"kubectl logs -f job/{NAME} ")
+    assert result.summary["backup"] in reader.runs("kubectl describe pod ")
+
+    before = nightly.objects()
+    reader.runs("kubectl delete job ")
+    reader.runs("sed ")
+    doctor = cluster.node.run(NAME).end().expect(0)
+    assert [] == doctor.warnings
+    assert {"ok"} == {each.split()[0] for each in doctor.stdout.splitlines()[:-1] if each[0] != " "}
+    cluster.wait_for_job(NAME, "Complete")
+    assert before == nightly.objects()
+    reader.looks_for_the_log(f"kubectl logs -f job/{NAME} ")
+    reader.runs("kubectl delete job ")
     assert reader.is_at_the_end()
 
 
@@ -186,11 +225,11 @@ def test_a_fragment_is_what_a_backup_may_have(reader: Reader, text: str) -> None
 
 def test_the_value_of_the_chart() -> None:
     """There is no helm here: what the line holds is what helm and the chart take."""
-    words = shlex.split(next(_lines()))
+    words = shlex.split(next(_lines(WITH)))
     assert ["helm", "upgrade", "tidb-operator", "pingcap/tidb-operator"] == words[:4]
     options = iter(words[4:])
     given = {option: option == "--reuse-values" or next(options) for option in options}
-    image = f"REGISTRY/backup-manager:{backup_manager.__version__}"
+    image = IMAGE
     assert {
         "--namespace": "tidb-admin",
         "--reuse-values": True,
