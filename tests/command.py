@@ -11,7 +11,6 @@ Every run is held against what the contract says of all: the summary's line, its
 exit code, JSON lines on stderr, and no secret anywhere.
 """
 
-import io
 import json
 import os
 import shutil
@@ -19,17 +18,13 @@ import sys
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
-from unittest.mock import patch
 
 from coverage import Coverage
 
-from backup_manager import cli
-from backup_manager.signals import Stop
-
+from .here import run_here
 from .running import END_SECONDS, ROOT, Event, Result, Running, assert_no_secret
 from .servers import Database, S3Server
 from .servers.process import program
@@ -233,20 +228,8 @@ class Export:
         It takes a twentieth of the time; that a process ends so too, others show.
         """
         words = self.argv(*further)
-        out, err = io.StringIO(), io.StringIO()
-        mask = os.umask(0o077)
-        try:
-            with (
-                patch.dict(os.environ, self.environment(), clear=True),
-                redirect_stdout(out),
-                redirect_stderr(err),
-            ):
-                code = cli.run(words[words.index("backup_manager") + 1 :], Stop())
-        finally:
-            os.umask(mask)
-        stdout, stderr = out.getvalue(), err.getvalue()
-        for secret in self.secrets:
-            assert secret not in stdout + stderr
+        called = words[words.index("backup_manager") + 1 :]
+        code, stdout, stderr = run_here(called, self.environment(), self.secrets)
         log = [json.loads(line) for line in stderr.splitlines()]
         return Result(words, code, stdout, stderr, json.loads(stdout), log, self.secrets)
 

@@ -1,16 +1,11 @@
 """The command lines that TiDB Operator's Jobs have, and what a dry run shows of one."""
 
-import io
 import json
-import os
 import shlex
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from unittest.mock import patch
 
-from backup_manager import cli
-from backup_manager.signals import Stop
 from tests.command import Export, Result
+from tests.here import run_here
 
 NAMESPACE, NAME = "test1", "demo1-backup-s3"
 
@@ -34,7 +29,9 @@ class OperatorJob(Export):
     def shown(self, *further: str) -> Shown:
         """Run it in this process with `--dry-run`, which has to succeed."""
         argv = self.argv("--dry-run", *further)
-        code, stdout, stderr = self._called(argv[argv.index("export") :])
+        code, stdout, stderr = run_here(
+            argv[argv.index("export") :], self.environment(), self.secrets
+        )
         assert 0 == code, stdout + stderr
         *lines, last = stdout.splitlines()
         end = lines.index("")
@@ -47,25 +44,9 @@ class OperatorJob(Export):
         """Run a command that there is not, in this process, with the same flags."""
         argv = self.argv()
         words = [command, *argv[argv.index("export") + 1 :]]
-        code, stdout, stderr = self._called(words)
+        code, stdout, stderr = run_here(words, self.environment(), self.secrets)
         log = [json.loads(line) for line in stderr.splitlines()]
         return Result(words, code, stdout, stderr, json.loads(stdout), log, self.secrets)
-
-    def _called(self, words: list[str]) -> tuple[int, str, str]:
-        out, err = io.StringIO(), io.StringIO()
-        mask = os.umask(0o077)
-        try:
-            with (
-                patch.dict(os.environ, self.environment(), clear=True),
-                redirect_stdout(out),
-                redirect_stderr(err),
-            ):
-                code = cli.run(words, Stop())
-        finally:
-            os.umask(mask)
-        for secret in self.secrets:
-            assert secret not in out.getvalue() + err.getvalue()
-        return code, out.getvalue(), err.getvalue()
 
 
 class CleanJob(OperatorJob):
