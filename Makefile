@@ -7,7 +7,7 @@ export PYTHON ?= python3
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-kube torture lint bench lock man recording clean servers venv
+.PHONY: help demo test test-kube torture lint bench lock man deploy recording clean servers venv
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: servers venv ## The benchmarks; bench/README.md tells what each measures
 
 man: venv ## Write docs/backup-manager.1 anew from the help
 	@$(BIN)/python scripts/manpage.py docs/backup-manager.1
+
+deploy: venv ## Write the Helm chart and the kustomize base anew from what render makes
+	@$(BIN)/python -m scripts.deploy deploy
 
 recording: servers venv ## Record an export on a terminal as docs/export.svg
 	@$(BIN)/python -m tests.recording docs/export.svg

@@ -52,6 +52,10 @@ for command in (
     cli.add_command(command)
 
 
+# What is on stdout is their result, for other programs to read.
+_RESULTS = ([list_command.name], [render_command.name])
+
+
 def _clean_environment() -> None:
     """Drop empty AWS_* variables: botocore would take them for settings."""
     for name in [name for name, value in os.environ.items() if name.startswith("AWS_")]:
@@ -83,6 +87,7 @@ def run(argv: Sequence[str], stop: Stop) -> int:
             report.fail(error)
         return context.finish(lambda _: 0.0)
 
+    report.sums_up = argv[:1] not in _RESULTS
     context = Context(report, stop)
     stop.last_resort = last_resort
     if "_BACKUP_MANAGER_COMPLETE" in os.environ:

@@ -197,9 +197,12 @@ class Report:
         """Log an error of this program's own, with its stack trace."""
         self._log.error("this is a defect of backup-manager", exc_info=error)
 
-    def print(self, line: str) -> bool:
-        """Write a line of the command's result to stdout; return False once nobody reads it."""
-        return _write_stdout(self.redact(line))
+    def print(self, line: str, *, redacted: bool = True) -> bool:
+        """Write a line of the command's result to stdout; return False once nobody reads it.
+
+        ``redacted``: not for what is the user's own text, and would be another one then.
+        """
+        return _write_stdout(self.redact(line) if redacted else line)
 
     def succeed(self, message: str, reason: Reason = Reason.COMPLETE) -> None:
         self.summary.status = "complete"

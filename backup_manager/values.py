@@ -21,6 +21,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _MAX_PREFIX_BYTES = 512
 _MAX_PATH = 4096
 _DAY, _LEAST_LOCK, _MOST_LOCK = 86400.0, 3600.0, 876000 * 3600.0
+_MOST_TTL = (1 << 31) - 1  # seconds: Kubernetes has 32 bits for them
 ADDRESSING = ("virtual", "path")
 FILES, ARCHIVE = "files", "archive"
 FORMATS = (FILES, ARCHIVE)
@@ -60,9 +61,12 @@ def seconds(text: str) -> float:
     return nanoseconds / 1e9
 
 
-def whole_seconds(text: str) -> int:
-    """Read a duration above zero; return whole seconds, at least one."""
-    return max(1, round(seconds(text)))
+def job_ttl(text: str) -> int:
+    """Read a duration for ttlSecondsAfterFinished; return whole seconds, at least one."""
+    found = max(1, round(seconds(text)))
+    if found > _MOST_TTL:
+        raise ValueError(f"{text!r} is longer than Kubernetes knows", "give 596523h at most")
+    return found
 
 
 def reserved_seconds(text: str) -> float:
@@ -133,6 +137,16 @@ def object_name(text: str) -> str:
         raise ValueError(
             f"{text!r} is no name of an object",
             "give it as kubectl get shows it: small letters, digits, - and .",
+        )
+    return text
+
+
+def namespace(text: str) -> str:
+    """Read the name of a namespace (RFC 1123, a label)."""
+    if not re.fullmatch("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ValueError(
+            f"{text!r} is no name of a namespace",
+            "give 63 characters at most: small letters, digits and -",
         )
     return text
 

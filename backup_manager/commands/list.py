@@ -27,7 +27,6 @@ def list_command(context: Context, /, as_json: bool, **flags: Any) -> None:
     """
     from backup_manager.catalog.listing import show  # noqa: PLC0415 - see ``context``
 
-    context.report.sums_up = False
     with context.catalog("list", flags) as (_, catalog):
         show(catalog, as_json=as_json)
     context.used = False

@@ -34,7 +34,7 @@ def render_command(context: Context, /, files: Sequence[str], **flags: Any) -> N
     from backup_manager.render import Options, render  # noqa: PLC0415 - see ``context``
     from backup_manager.render.output import written  # noqa: PLC0415 - see ``context``
 
-    context.report.sums_up = context.report.publishes = False
+    context.report.publishes = False
     settings = context.settings("render", flags)
     if settings["image"] is None:
         raise UsageError(
@@ -49,20 +49,22 @@ def render_command(context: Context, /, files: Sequence[str], **flags: Any) -> N
         ttl_seconds=settings["ttl"],
     )
     objects = render(_contents(files or [_STDIN]), options, context.report)
-    context.report.print(written(objects, settings["output"]).removesuffix("\n"))
+    text = written(objects, settings["output"]).removesuffix("\n")
+    context.report.print(text, redacted=False)
     context.used = False
 
 
 def _contents(files: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     for name in files:
         if name == _STDIN:
-            if sys.stdin.isatty():
+            if sys.stdin is not None and sys.stdin.isatty():
                 raise UsageError(
                     "no file is given",
                     fix="name the YAML of a Backup, or give it on stdin: see backup-manager render "
                     "--help",
                 )
-            yield "stdin", sys.stdin.buffer.read()
+            # Python has none where it was closed.
+            yield "stdin", sys.stdin.buffer.read() if sys.stdin is not None else b""
             continue
         try:
             yield name, Path(name).read_bytes()

@@ -53,7 +53,7 @@ RENDER = (
     Definition(
         "namespace",
         "Namespace of all that is made, in place of the one that each object names.",
-        values.object_name,
+        values.namespace,
         metavar="NAME",
     ),
     Definition(
@@ -65,7 +65,7 @@ RENDER = (
     Definition(
         "ttl",
         "Have Kubernetes remove a Job, with its log, so long after its end, such as 72h.",
-        values.whole_seconds,
+        values.job_ttl,
         metavar="DURATION",
     ),
     Definition(

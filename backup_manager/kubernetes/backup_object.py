@@ -12,7 +12,7 @@ from backup_manager.errors import HeldError, KubernetesError, Reason
 from backup_manager.kubernetes.api import BackupApi, passing
 from backup_manager.kubernetes.events import Events
 from backup_manager.kubernetes.spec import BackupSpec
-from backup_manager.kubernetes.status import TRUE, Type
+from backup_manager.kubernetes.status import is_complete
 from backup_manager.kubernetes.telling import StatusSink
 from backup_manager.kubernetes.writing import Writer
 from backup_manager.report import Report
@@ -46,16 +46,7 @@ class BackupObject:
     @property
     def complete(self) -> bool:
         """Whether its backup has been made."""
-        status = self.body.get("status")
-        conditions = status.get("conditions") if isinstance(status, Mapping) else None
-        if not isinstance(conditions, list):
-            return False
-        return any(
-            isinstance(each, Mapping)
-            and each.get("type") == Type.COMPLETE
-            and each.get("status") == TRUE
-            for each in conditions
-        )
+        return is_complete(self.body)
 
     def given(
         self, environ: Mapping[str, str], flags: Mapping[str, Any]

@@ -82,6 +82,20 @@ def merged(body: Mapping[str, Any], wanted: Wanted) -> dict[str, Any]:
     return result
 
 
+def is_complete(body: Mapping[str, Any]) -> bool:
+    """Tell whether the object's backup has been made."""
+    status = body.get("status")
+    conditions = status.get("conditions") if isinstance(status, Mapping) else None
+    if not isinstance(conditions, list):
+        return False
+    return any(
+        isinstance(each, Mapping)
+        and each.get("type") == Type.COMPLETE
+        and each.get("status") == TRUE
+        for each in conditions
+    )
+
+
 def without_progress(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the object without what moves all the time."""
     status = {name: each for name, each in body["status"].items() if name != "progresses"}

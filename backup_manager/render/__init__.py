@@ -7,7 +7,9 @@ meaning against this program (``meaning``), and the objects are built (``objects
 from collections.abc import Iterable
 
 from backup_manager.errors import UsageError
+from backup_manager.kubernetes.status import is_complete
 from backup_manager.render.checking import check_form
+from backup_manager.render.document import Document
 from backup_manager.render.meaning import Meaning
 from backup_manager.render.mistakes import Mistakes
 from backup_manager.render.objects import Options, objects_of
@@ -31,7 +33,10 @@ def render(files: Iterable[tuple[str, bytes]], options: Options, report: Report)
         names.append(name)
         text = data.decode(errors="replace")
         for document in read(name, data, mistakes):
-            if check_form(document, text, mistakes):
+            if why := _over(document):
+                at = f"{document.file}, line {document.line('')}"
+                mistakes.cautions.append(f"{at}: {document} is left out: {why}")
+            elif check_form(document, text, mistakes):
                 wanted = Wanted(document, options.namespace)
                 Meaning(wanted, mistakes, report.redact.add).check()
                 found.append(wanted)
@@ -45,6 +50,17 @@ def render(files: Iterable[tuple[str, bytes]], options: Options, report: Report)
             fix="give the YAML of a Backup or a BackupSchedule",
         )
     return _once(one for wanted in found for one in objects_of(wanted, options))
+
+
+def _over(document: Document) -> str:
+    """Return why an object that comes from a cluster makes no backup; empty where it does."""
+    if document.kind != "Backup":
+        return ""
+    if is_complete(document.body):
+        return "it is Complete, and its backup there already"
+    owners = document.get("metadata.ownerReferences")
+    kinds = [each.get("kind") for each in owners or () if isinstance(each, dict)]
+    return "its BackupSchedule makes such ones" if "BackupSchedule" in kinds else ""
 
 
 def _check_names(found: Iterable[Wanted], mistakes: Mistakes) -> None:

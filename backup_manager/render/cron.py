@@ -1,4 +1,8 @@
-"""Cron expressions, as CronJobs take them (github.com/robfig/cron/v3, ParseStandard)."""
+"""Cron expressions, as CronJobs take them (github.com/robfig/cron/v3, ParseStandard).
+
+What is a slip by its looks is refused here, where that takes it: an item that is empty, as in
+``1,,2``, ends of a range behind ``*``, signs before a number, and times below a second.
+"""
 
 import re
 
@@ -14,7 +18,8 @@ _FIELDS = (
     ("month", 1, 12, _MONTHS),
     ("day of the week", 0, 6, _DAYS),
 )
-_WORDS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+_WORDS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+_SECOND = 10**9
 
 
 def check_cron(text: str) -> None:
@@ -24,13 +29,16 @@ def check_cron(text: str) -> None:
     if text in _WORDS:
         return
     if text.startswith("@every "):
-        parse_duration(text.removeprefix("@every "))
+        if parse_duration(text.removeprefix("@every ")) < _SECOND:
+            raise ValueError(f"{text!r} is less than a second")
         return
+    if text.startswith("@"):
+        raise ValueError(f"{text!r} is none of {', '.join(_WORDS)} and @every DURATION")
     fields = text.split()
-    if text.startswith("@") or len(fields) != len(_FIELDS):
+    if len(fields) != len(_FIELDS) or not text.replace("\t", " ").isprintable():
+        has = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
         raise ValueError(
-            f"{text!r} has {len(fields)} fields, and not minute, hour, day of the month, month and "
-            "day of the week"
+            f"{text!r} has {has}, and not minute, hour, day of the month, month and day of the week"
         )
     for field, (name, least, most, names) in zip(fields, _FIELDS, strict=True):
         for item in field.split(","):

@@ -7,11 +7,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Document:
-    """An object as it was read; ``lines`` by paths such as spec.s3.options[0], from 1 on."""
+    """An object as it was read; ``lines`` by paths such as spec.s3.options[0], from 1 on.
+
+    ``spelled`` has what stands in the file for each value that is no text, as 012 for 10.
+    """
 
     file: str
     body: Mapping[str, Any]
     lines: Mapping[str, int]
+    spelled: Mapping[str, str]
 
     def line(self, path: str) -> int:
         """Return the line of a field; of what is around it where it is not there."""

@@ -16,9 +16,10 @@ class Kind(StrEnum):
     NUMBER = "a whole number"
     BOOLEAN = "true or false"
     TEXTS = "a list of texts"
+    NAMED = "an object of texts"
     # Handed on as they are: the API server knows them.
     OBJECT = "an object"
-    LIST = "a list"
+    LIST = "a list of objects"
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ _TEXT, _TEXTS, _LIST, _OBJECT = Kind.TEXT, Kind.TEXTS, Kind.LIST, Kind.OBJECT
 METADATA: Fields = {
     "name": _TEXT,
     "namespace": _TEXT,
-    "labels": _OBJECT,
-    "annotations": _OBJECT,
+    "labels": Kind.NAMED,
+    "annotations": Kind.NAMED,
     # What an object has that comes from a cluster.
     **dict.fromkeys(
         (
@@ -137,6 +138,8 @@ SCHEDULE: Fields = {
     "logBackupTemplate": Ignored(_BR),
 }
 KINDS = {"Backup": BACKUP, "BackupSchedule": SCHEDULE}
+# What holds fields of its own.
+OBJECTS = frozenset({"metadata", "spec", "backupTemplate", "from", "s3", "dumpling"})
 _TOP = frozenset({"apiVersion", "kind", "metadata", "spec", "status"})
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from backup_manager.dumpling.binary import COMMON_FLAGS, Binary, Flag
 from backup_manager.errors import BackupError
 from backup_manager.render.checking import shown
 from backup_manager.render.cron import check_cron
+from backup_manager.render.fields import Kind
 from backup_manager.render.mistakes import Mistakes
 from backup_manager.render.wanted import Wanted
 from backup_manager.settings import (
@@ -28,6 +30,16 @@ from backup_manager.store.providers import PROVIDERS
 # k8s.io/apimachinery, pkg/api/resource: at least a byte, so no negative one and no milli-bytes.
 _QUANTITY = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[kMGTPE]|[eE]\+?[0-9]{1,2})?")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9+_-]*(/[A-Za-z0-9+_-]+)*")
+_VARIABLE = ("name", "value", "valueFrom")
+# What names another object, in whatever namespace that is to be.
+_NAMES = (
+    "spec.from.secretName",
+    "spec.from.tlsClientSecretName",
+    "spec.s3.secretName",
+    "spec.storageClassName",
+    "spec.serviceAccount",
+    "spec.priorityClassName",
+)
 _PASSWORDS = {
     PASSWORD_VARIABLE,
     f"{PASSWORD_VARIABLE}_FILE",
@@ -55,6 +67,7 @@ class Meaning:
         self._check_source()
         self._check_store()
         self._check_volume()
+        self._check_names()
         if self._wanted.scheduled:
             self._check_schedule()
         self._check_settings()
@@ -84,16 +97,34 @@ class Meaning:
         sound = True
         for number, entry in enumerate(self._wanted.spec.get("env") or []):
             path = f"spec.env[{number}]"
-            name = entry.get("name") if isinstance(entry, dict) else None
-            value = entry.get("value", "") if isinstance(entry, dict) else ""
-            if not isinstance(name, str):
-                self._wrong(path, "this variable has no name", "give name and value")
-                sound = False
+            name, value = entry.get("name"), entry.get("value", "")
+            unknown = [each for each in entry if each not in _VARIABLE]
+            if not isinstance(name, str) or not re.fullmatch("[!-<>-~]+", name):
+                what = "this variable has no name" + (f": it is {shown(name)}" if name else "")
+                self._wrong(path, what, "give name and value")
             elif not isinstance(value, str):
-                fix = f'put quotes around it: value: "{str(value).lower()}"'
-                self._wrong(f"{path}.value", f"the value of {name} is {shown(value)}", fix)
-                sound = False
+                spelled = self._document.spelled.get(self._wanted.path(f"{path}.value"), "")
+                fix = f'put quotes around it: value: "{spelled}"'
+                if isinstance(value, dict | list):
+                    fix = f"give {Kind.TEXT}"
+                self._wrong(f"{path}.value", f"the value of {name} is {shown(value, spelled)}", fix)
+            elif unknown:
+                near = get_close_matches(unknown[0], _VARIABLE, n=1)
+                fix = f"is {near[0]} meant?" if near else f"give {' or '.join(_VARIABLE[1:])}"
+                what = f"the variable {name} has the unknown field {unknown[0]}"
+                self._wrong(f"{path}.{unknown[0]}", what, fix)
+            elif value and entry.get("valueFrom"):
+                self._wrong(path, f"{name} has value and valueFrom", "leave one of them")
+            else:
+                continue
+            sound = False
         return sound
+
+    def _check_names(self) -> None:
+        for path in _NAMES:
+            if name := self._wanted.backup.text(path):
+                with self._refused(self._wanted.path(path)):
+                    values.object_name(name)
 
     def _check_mode(self) -> None:
         mode = self._wanted.spec.get("backupMode")
@@ -103,7 +134,7 @@ class Meaning:
 
     def _check_source(self) -> None:
         backup, path = self._wanted.backup, self._wanted.path("spec.from")
-        if not self._sets("host") and backup.text("spec.from.host") is None:
+        if not self._wanted.sets("host") and backup.text("spec.from.host") is None:
             why = ", which only BR does without" if self._wanted.spec.get("br") else ""
             what = f"there is no {path}.host{why}: it does not say what to back up"
             self._wrong("spec.from", what, f"give {path} with host, user and secretName")
@@ -111,18 +142,15 @@ class Meaning:
             fix = "name the Secret whose key password has the account's password"
             self._wrong("spec.from", f"there is no {path}.secretName", fix)
 
-    def _sets(self, setting: str) -> bool:
-        return f"BACKUP_MANAGER_{setting.upper()}" in self._wanted.backup.variables
-
     def _check_store(self) -> None:
         spec, path = self._wanted.spec, self._wanted.path("spec.s3")
         others = [name for name in ("gcs", "azblob", "local") if spec.get(name)]
-        if not spec.get("s3") and not self._sets("bucket"):
+        if not spec.get("s3") and not self._wanted.sets("bucket"):
             why = f": {others[0]} is no S3-compatible store" if others else ""
             fix = "give it, with provider, bucket and secretName"
             self._wrong("spec.s3", f"there is no {path}{why}", fix)
             return
-        if not self._wanted.backup.text("spec.s3.bucket") and not self._sets("bucket"):
+        if not self._wanted.backup.text("spec.s3.bucket") and not self._wanted.sets("bucket"):
             self._wrong("spec.s3", f"there is no {path}.bucket", "name the bucket")
         endpoint = self._wanted.settings.get("endpoint")
         if endpoint:
@@ -139,9 +167,6 @@ class Meaning:
             path = self._wanted.path("spec.storageSize")
             fix = "give one such as 10Gi (units: Ki, Mi, Gi, Ti, or k, M, G, T)"
             self._wrong("spec.storageSize", f"{path} is no quantity: {size!r}", fix)
-        if name := spec.get("storageClassName"):
-            with self._refused(self._wanted.path("spec.storageClassName")):
-                values.object_name(name)
 
     def _check_schedule(self) -> None:
         get = self._document.get
@@ -153,7 +178,7 @@ class Meaning:
                 except ValueError as error:
                     raise ValueError(error.args[0], fix) from None
         else:
-            self._wrong_at("spec", "there is no spec.schedule", fix)
+            self._wrong_at("spec.schedule", "there is no spec.schedule", fix)
         zone = get("spec.timeZone")
         if zone is not None and (not _ZONE.fullmatch(zone) or zone.lower() == "local"):
             what = f"spec.timeZone is no time zone: {zone!r}"

@@ -71,7 +71,8 @@ def _arguments(wanted: Wanted) -> list[str]:
     for definition, field in wanted.settings.values():
         values = (field.value,) if isinstance(field.value, str) else field.value
         found += [f"--{definition.flag}={_literal(value)}" for value in values]
-    if wanted.backup.text("spec.from.tlsClientSecretName"):
+    secret = wanted.backup.text("spec.from.tlsClientSecretName")
+    if secret and not wanted.sets("client_tls"):
         found.append("--client-tls")
     # The next Pod of the same Job takes its dump up; no other one does.
     found += ["--name=$(JOB_NAME)", "--owner-uid=$(JOB_UID)"]
@@ -97,10 +98,8 @@ def _variables(wanted: Wanted) -> list[Object]:
         own.append(_secret("AWS_SECRET_ACCESS_KEY", secret, "secret_key"))
     own.append(_label("JOB_NAME", "batch.kubernetes.io/job-name"))
     own.append(_label("JOB_UID", "batch.kubernetes.io/controller-uid"))
-    # As the operator has it: spec.env takes the place of its namesakes.
-    others = {entry["name"]: entry for entry in spec.get("env") or []}
-    merged = {entry["name"]: others.pop(entry["name"], entry) for entry in own}
-    return [*merged.values(), *others.values()]
+    # As the operator has it.
+    return _merged(own, spec.get("env"), "name")
 
 
 def _secret(variable: str, secret: str, key: str) -> Object:
@@ -140,6 +139,16 @@ def _volumes(wanted: Wanted) -> tuple[list[Object], list[Object]]:
     if spec.get("toolImage"):
         volumes.append({"name": "dumpling-bin", "emptyDir": {}})
         mounts.append({"name": "dumpling-bin", "mountPath": _DUMPLING})
-    volumes += spec.get("additionalVolumes") or []
-    mounts += spec.get("additionalVolumeMounts") or []
-    return volumes, mounts
+    return (
+        _merged(volumes, spec.get("additionalVolumes"), "name"),
+        _merged(mounts, spec.get("additionalVolumeMounts"), "mountPath"),
+    )
+
+
+def _merged(own: list[Object], others: list[Object] | None, key: str) -> list[Object]:
+    """Put what the user has in the place of its namesake, else at the end."""
+    keys = [each[key] for each in own]
+    found = {other[key]: other for other in others or [] if other.get(key) in keys}
+    used = [id(other) for other in found.values()]
+    left = [other for other in others or [] if id(other) not in used]
+    return [*(found.get(each[key], each) for each in own), *left]

@@ -67,6 +67,10 @@ class Wanted:
         entries = self.spec.get("env") or []
         return {str(entry["name"]): str(entry["value"]) for entry in entries if "value" in entry}
 
+    def sets(self, setting: str) -> bool:
+        """Tell whether ``spec.env`` has the setting's own variable."""
+        return f"BACKUP_MANAGER_{setting.upper()}" in self.backup.variables
+
     @cached_property
     def settings(self) -> dict[str, tuple[Definition, Field]]:
         """The settings that become flags: ``spec.env`` comes before what the spec says."""

@@ -31,13 +31,19 @@ class Cluster:
     @staticmethod
     def prepare(api: KubernetesAPI, namespace: str) -> None:
         """Make the namespace, with what its controllers make and the operator's guide asks for."""
-        api.admin.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        Cluster.prepare_bare(api, namespace)
+        api.kubectl("--namespace", namespace, "create", f"--filename={_RBAC}")
+
+    @staticmethod
+    def prepare_bare(api: KubernetesAPI, namespace: str, **labels: str) -> None:
+        """Make the namespace, with what its controllers make and no more."""
+        body: Object = {"metadata": {"name": namespace, "labels": labels}}
+        api.admin.create("/api/v1/namespaces", body)
         authority: Object = {
             "metadata": {"name": "kube-root-ca.crt"},
             "data": {"ca.crt": api.certificates.ca_file.read_text()},
         }
         api.admin.create(paths.core(namespace, "configmaps"), authority)
-        api.kubectl("--namespace", namespace, "create", f"--filename={_RBAC}")
 
     def secret(self, name: str, **values: str) -> str:
         """Make a Secret; returns its name."""
@@ -62,15 +68,16 @@ class Cluster:
 
     def wait_for_job(self, name: str, kind: str) -> None:
         """Wait until the Job has this condition: Complete or Failed."""
+        self.wait_until(lambda: bool(self.job_condition(name, kind)), f"the Job {name} is {kind}")
 
-        def has() -> bool:
-            conditions = self.job(name).get("status", {}).get("conditions", [])
-            return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+    def job_condition(self, name: str, kind: str) -> Object:
+        """The Job's condition of this type, if it holds; else empty."""
+        conditions = self.job(name).get("status", {}).get("conditions", [])
+        holding = (each for each in conditions if each["status"] == "True")
+        return next((each for each in holding if each["type"] == kind), {})
 
-        self.wait_until(has, f"the Job {name} is {kind}")
-
-    def wait_until(self, holds: Callable[[], bool], what: str) -> None:
-        wait_until(holds, seconds=_SOON, what=what)
+    def wait_until(self, holds: Callable[[], bool], what: str, *, seconds: float = _SOON) -> None:
+        wait_until(holds, seconds=seconds, what=what)
 
     def account(self, name: str = SERVICE_ACCOUNT) -> Client:
         """A client with a real token of a ServiceAccount."""

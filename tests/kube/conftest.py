@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import CANARY_PASSWORD, DOUBLE
+from tests.command import DOUBLE
 from tests.s3_proxy import S3Proxy
 from tests.servers import Ceph, Database, missing
 from tests.servers.kubernetes import KubernetesAPI, absent
@@ -20,6 +20,7 @@ from .cluster import Cluster
 from .jobs import IMAGE
 from .nightly import Nightly
 from .node import Node
+from .rendering import RESTRICTED, Rendering
 
 _CRDS = Path(__file__).with_name("crds.yaml")
 
@@ -57,12 +58,26 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def images(dumpling: Path, double: Path) -> dict[str, Path]:
+    return {IMAGE: double if dumpling == DOUBLE else dumpling}
+
+
+@pytest.fixture
 def cluster(
-    kubernetes: KubernetesAPI, unique: str, tmp_path: Path, dumpling: Path, double: Path
+    kubernetes: KubernetesAPI, unique: str, tmp_path: Path, images: dict[str, Path]
 ) -> Iterator[Cluster]:
     """A namespace of its own, with the operator and a node for it."""
     Cluster.prepare(kubernetes, unique)
-    images = {IMAGE: double if dumpling == DOUBLE else dumpling}
+    with Node(kubernetes, unique, tmp_path, images) as node:
+        yield Cluster(kubernetes, unique, node)
+
+
+@pytest.fixture
+def restricted_cluster(
+    kubernetes: KubernetesAPI, unique: str, tmp_path: Path, images: dict[str, Path]
+) -> Iterator[Cluster]:
+    """A namespace without the operator, and with the strictest demands on Pods."""
+    Cluster.prepare_bare(kubernetes, unique, **RESTRICTED)
     with Node(kubernetes, unique, tmp_path, images) as node:
         yield Cluster(kubernetes, unique, node)
 
@@ -79,11 +94,24 @@ def nightly(
     cluster: Cluster, tidb: Database, ceph: Ceph, bucket: str, unique: str, double: Path
 ) -> Nightly:
     """A schema with one small table, the account that backs it up, and the Secrets for a Backup."""
-    schema = unique.replace("-", "_")
-    tidb.create_account("backup", CANARY_PASSWORD)
-    tidb.execute(f"CREATE SCHEMA {schema}")
-    tidb.execute(f"CREATE TABLE {schema}.orders (id INT PRIMARY KEY, sum INT)")
-    tidb.execute(f"INSERT INTO {schema}.orders VALUES (1, 20), (2, 30)")
-    made = Nightly(cluster, tidb, ceph, bucket, schema, double)
-    made.make_secrets()
+    made = Nightly(cluster, tidb, ceph, bucket, unique.replace("-", "_"), double)
+    made.prepare()
     return made
+
+
+@pytest.fixture
+def rendering(
+    restricted_cluster: Cluster,
+    tidb: Database,
+    ceph: Ceph,
+    bucket: str,
+    unique: str,
+    double: Path,
+    tmp_path: Path,
+) -> Rendering:
+    """The same for who renders."""
+    made = Nightly(restricted_cluster, tidb, ceph, bucket, unique.replace("-", "_"), double)
+    made.prepare()
+    directory = tmp_path / "rendering"
+    directory.mkdir()
+    return Rendering(made, directory)

@@ -41,8 +41,9 @@ class Container(Running):
     def result(self, timeout: float = END_SECONDS) -> Result:
         result = super().result(timeout)
         assert_no_secret(self._hidden, "the termination log", self.message.encode())
-        # Kubernetes writes an end by a signal as 128 and its number.
-        code = result.exit_code
+        # Kubernetes writes an end by a signal as 128 and its number. `unshare` hands on all but
+        # SIGKILL, at which it fails.
+        code = -signal.SIGKILL if self._killed else result.exit_code
         return replace(result, exit_code=code if code >= 0 else 128 - code)
 
     @property

@@ -35,12 +35,27 @@ class User:
 
 
 @dataclass(frozen=True)
+class Confinement:
+    """What a container's own security context takes away.
+
+    Not its seccomp profile: the engine brings that, and there is none here.
+    """
+
+    read_only_root: bool = False
+    no_capabilities: bool = False
+    no_new_privileges: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the Dockerfile's last stage sets."""
 
     environment: dict[str, str]
     user: User
     entrypoint: list[str]
+
+
+_FREE = Confinement()
 
 
 @cache
@@ -59,27 +74,37 @@ def settings() -> Settings:
 
 
 def contained(
-    root: Path, hostname: str, user: User, mounts: Iterable[Mount], command: Sequence[str]
+    root: Path,
+    hostname: str,
+    user: User,
+    mounts: Iterable[Mount],
+    command: Sequence[str],
+    confinement: Confinement = _FREE,
 ) -> list[str]:
     """The command as PID 1 in namespaces of its own, with a root that has only these mounts.
 
     `root` is an empty directory. It dies when its parent does, and all mounts go with it.
     """
-    script = "\n".join(["set -eu", *_layout(str(root), hostname, mounts), _become(root, user)])
+    lines = ["set -eu", *_layout(str(root), hostname, mounts)]
+    if confinement.read_only_root:
+        lines.append("mount -o remount,bind,ro .")  # what is mounted in it stays as it is
+    script = "\n".join([*lines, _become(root, user, confinement)])
     namespaces = ["--mount", "--pid", "--uts", "--fork", "--kill-child"]
     dying = [program("setpriv"), "--pdeathsig", "KILL", "--"]
     shell = ["/bin/sh", "-c", script, "sh", *command]
     return [*dying, program("unshare"), *namespaces, "--", *shell]
 
 
-def _become(root: Path, user: User) -> str:
+def _become(root: Path, user: User, confinement: Confinement) -> str:
     groups = ",".join(str(group) for group in (user.gid, *user.groups))
-    allowed = ",".join(f"+{name}" for name in _CAPABILITIES.split(","))
+    left = [] if confinement.no_capabilities else _CAPABILITIES.split(",")
+    bounding = ",".join(["-all", *(f"+{name}" for name in left)])
+    no_more = " --no-new-privs" if confinement.no_new_privileges else ""
     # A change of the user disarms the signal that --kill-child has set.
     return (
         f"exec chroot {shlex.quote(str(root))} setpriv --pdeathsig=KILL"
         f" --reuid={user.uid} --regid={user.gid} --groups={groups}"
-        f' --inh-caps=-all --bounding-set=-all,{allowed} -- "$@"'
+        f' --inh-caps=-all --bounding-set={bounding}{no_more} -- "$@"'
     )
 
 

@@ -70,7 +70,12 @@ class Nightly:
         what = {"provider": "ceph", "region": "us-east-1", "secretName": "s3"}
         return what | where | {"prefix": "nightly"}
 
-    def make_secrets(self) -> None:
+    def prepare(self) -> None:
+        """Make the schema, the account, and the Secrets."""
+        self.database.create_account("backup", CANARY_PASSWORD)
+        self.database.execute(f"CREATE SCHEMA {self.schema}")
+        self.database.execute(f"CREATE TABLE {self.schema}.orders (id INT PRIMARY KEY, sum INT)")
+        self.database.execute(f"INSERT INTO {self.schema}.orders VALUES (1, 20), (2, 30)")
         self.cluster.secret("tidb", password=CANARY_PASSWORD)
         store = self.store
         self.cluster.secret("s3", access_key=store.access_key, secret_key=store.secret_key)

@@ -17,8 +17,9 @@ _SOON = 30
 class Node(Scoped):
     """Runs Pods of one namespace; volumes and all else are in `directory`.
 
-    `images` has for each image the file that is /dumpling in it. A new volume of a claim belongs
-    to root, as a file system just made does: who does not set fsGroup may not write to it.
+    `images` has for each image the file that is /dumpling in it; nothing is pulled, whatever the
+    policy or the secrets for that. A new volume of a claim belongs to root, as a file system just
+    made does: who does not set fsGroup may not write to it.
 
         with Node(api, namespace, directory, {IMAGE: dumpling}) as node:
             pod = node.run("backup-nightly")

@@ -56,7 +56,7 @@ class PodVolumes:
 
     def _project(self, volume: Object, path: Path) -> None:
         if self._token is None:
-            account = self._pod["spec"]["serviceAccountName"]
+            account = self._pod["spec"].get("serviceAccountName", "default")
             self._token = Token(self._api, self._namespace, account)
         sources = volume["projected"]["sources"]
         files = projected_files(self._api.admin, self._pod, sources, self._token.text)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from tests.servers.kubernetes import Client, KubernetesAPI, Object
 
 from . import image
-from .image import User
+from .expansion import expanded
+from .image import Confinement, User
 from .paths import core
 from .volumes import Owner, field
 
@@ -47,26 +48,51 @@ def owner_of(pod: Object) -> Owner:
     return Owner(context.get("runAsUser"), context.get("fsGroup"), always)
 
 
-def environment_of(api: KubernetesAPI, pod: Object, container: Object) -> dict[str, str]:
-    """The image's variables, the cluster's, then the container's own."""
+def confinement_of(container: Object) -> Confinement:
+    context = container.get("securityContext", {})
+    dropped = context.get("capabilities", {}).get("drop", [])
+    assert dropped in ([], ["ALL"]), f"not played here: capabilities.drop {dropped}"
+    return Confinement(
+        bool(context.get("readOnlyRootFilesystem")),
+        bool(dropped),
+        context.get("allowPrivilegeEscalation") is False,
+    )
+
+
+def environment_of(pod: Object, variables: Mapping[str, str]) -> dict[str, str]:
+    """The image's variables, then what the kubelet gives."""
+    return {**image.settings().environment, "HOSTNAME": pod["metadata"]["name"], **variables}
+
+
+def variables_of(api: KubernetesAPI, pod: Object, container: Object) -> dict[str, str]:
+    """The cluster's variables, then the container's own: the kubelet's, which arguments may name.
+
+    enableServiceLinks takes away those of Services beside the Pod, and there are none here.
+    """
     address = f"tcp://{api.host}:{api.port}"
-    values = dict(image.settings().environment)
-    values |= {
-        "HOSTNAME": pod["metadata"]["name"],
+    cluster = {
         "KUBERNETES_SERVICE_HOST": api.host,
         "KUBERNETES_SERVICE_PORT": str(api.port),
         "KUBERNETES_SERVICE_PORT_HTTPS": str(api.port),
         "KUBERNETES_PORT": address,
     }
+    own: dict[str, str] = {}
     for variable in container.get("env", []):
-        values[variable["name"]] = _value(api.admin, pod, variable)
-    return values
+        own[variable["name"]] = _value(api.admin, pod, variable, cluster | own)
+    return cluster | own
 
 
-def _value(client: Client, pod: Object, variable: Object) -> str:
+def words_of(container: Object, variables: Mapping[str, str]) -> list[str]:
+    """Its command line: the image's entry point where it has no command of its own."""
+    own = [*container.get("command", []), *container.get("args", [])]
+    words = [expanded(word, variables) for word in own]
+    return words if "command" in container else [*image.settings().entrypoint, *words]
+
+
+def _value(client: Client, pod: Object, variable: Object, known: Mapping[str, str]) -> str:
     source: Object | None = variable.get("valueFrom")
     if source is None:
-        return str(variable.get("value", ""))
+        return expanded(str(variable.get("value", "")), known)
     if "fieldRef" in source:
         return field(pod, source["fieldRef"]["fieldPath"])
     wanted = source["secretKeyRef"]
@@ -89,6 +115,12 @@ def secrets_of(container: Object, environment: Mapping[str, str]) -> list[str]:
     ]
     secrets = [environment[name] for name in named if name != "AWS_ACCESS_KEY_ID"]
     return [secret for secret in secrets if secret]
+
+
+def disrupted(reason: str) -> Object:
+    """The condition of a Pod that ends for no fault of its own."""
+    moment = {"lastTransitionTime": now(), "lastProbeTime": None}
+    return {"type": "DisruptionTarget", "status": "True", "reason": reason, **moment}
 
 
 def status(phase: str, container: Object, state: Object, *, ready: bool = False) -> Object:

@@ -20,6 +20,7 @@ from .pods import NotStartedError
 from .volumes import NotMountedError
 
 _INIT_SECONDS = 60
+_FALLBACK_BYTES = 2048
 
 
 class RunningPod(Scoped):
@@ -45,6 +46,7 @@ class RunningPod(Scoped):
     def start(self) -> None:
         """Prepare the volumes, run the init containers, start the container."""
         try:
+            self._look_for_account()
             self._volumes.prepare()
             for container in self.pod["spec"].get("initContainers", []):
                 self._run_first(container)
@@ -57,6 +59,13 @@ class RunningPod(Scoped):
         self.container = Container(argv, environment, secrets, self._termination_log)
         running = {"running": {"startedAt": self._began}}
         self._report(pods.status("Running", self._main, running, ready=True))
+
+    def _look_for_account(self) -> None:
+        """As the admission plugin would, which is off here: no controller makes `default`."""
+        name = self.pod["spec"].get("serviceAccountName", "default")
+        where = core(self.pod["metadata"]["namespace"], "serviceaccounts", name)
+        if name != "default" and self._api.admin.find(where) is None:
+            raise NotStartedError("FailedCreate", f'serviceaccount "{name}" not found')
 
     def _leave_waiting(self, error: NotStartedError) -> None:
         waiting = {"waiting": {"reason": error.reason, "message": error.message}}
@@ -87,15 +96,16 @@ class RunningPod(Scoped):
             mounts.append(Mount(dumpling, "/dumpling", read_only=True))
         root = self._directory / f"root-{container['name']}"
         root.mkdir()
-        command = container.get("command") or image.settings().entrypoint
+        variables = pods.variables_of(self._api, self.pod, container)
         argv = image.contained(
             root,
             self.name,
             pods.user_of(self.pod, container),
             mounts,
-            [*command, *container.get("args", [])],
+            pods.words_of(container, variables),
+            pods.confinement_of(container),
         )
-        return argv, pods.environment_of(self._api, self.pod, container)
+        return argv, pods.environment_of(self.pod, variables)
 
     def _report(self, status: Object) -> None:
         self._api.admin.merge(f"{self._path}/status", {"status": status})
@@ -118,22 +128,57 @@ class RunningPod(Scoped):
     def end(self, timeout: float = 120) -> Result:
         """Wait for the container's end, and report it."""
         result = self.container.result(timeout)
-        state = pods.terminated(result.exit_code, self.container.message, self._began)
+        state = pods.terminated(result.exit_code, self._message(result), self._began)
         phase = "Failed" if result.exit_code else "Succeeded"
         self._report(pods.status(phase, self._main, state))
         return result
+
+    def _message(self, result: Result) -> str:
+        fallback = "FallbackToLogsOnError" == self._main.get("terminationMessagePolicy")
+        if self.container.message or not fallback or not result.exit_code:
+            return self.container.message
+        return (result.stderr + result.stdout)[-_FALLBACK_BYTES:]
 
     def evict(self) -> Result:
         """End it as the kubelet does where the node runs short of something."""
         result = self._stopped()
         state = pods.terminated(result.exit_code, self.container.message, self._began)
         why = {"reason": "Evicted", "message": "The node was low on resource: ephemeral-storage."}
-        self._report(pods.status("Failed", self._main, state) | why)
+        conditions = [pods.disrupted("TerminationByKubelet")]
+        status = pods.status("Failed", self._main, state)
+        self._report(status | why | {"conditions": conditions})
         return result
 
+    def drain(self) -> Result:
+        """Have it evicted by way of the API, as `kubectl drain` does."""
+        body: Object = {"apiVersion": "policy/v1", "kind": "Eviction"}
+        self._api.admin.create(f"{self._path}/eviction", body | {"metadata": {"name": self.name}})
+        return self._ended_and_gone()
+
+    def kill(self) -> Result:
+        """SIGKILL, as for want of memory; the node says so."""
+        self.container.kill()
+        result = self.container.result()
+        state = pods.terminated(result.exit_code, self._message(result), self._began)
+        state["terminated"]["reason"] = "OOMKilled"
+        self._report(pods.status("Failed", self._main, state))
+        return result
+
+    def lose_node(self) -> None:
+        """Have it written off, as where its node is not heard of; the container goes on.
+
+        The garbage collector of Pods, which is not here, first gives it its last status.
+        """
+        failed = {"phase": "Failed", "conditions": [pods.disrupted("DeletionByPodGC")]}
+        self._report(failed)
+        self._api.admin.delete(self._path, gracePeriodSeconds=0)
+
     def delete(self) -> Result:
-        """Have it deleted, as a drain does: its container ends first."""
+        """Have it deleted: its container ends first."""
         self._api.admin.delete(self._path)
+        return self._ended_and_gone()
+
+    def _ended_and_gone(self) -> Result:
         result = self._stopped()
         state = pods.terminated(result.exit_code, self.container.message, self._began)
         self._report(pods.status("Failed", self._main, state))

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,10 @@ def projected_files(
 
 
 def field(pod: Object, path: str) -> str:
-    """One of the Pod's own fields, such as metadata.namespace."""
+    """One of the Pod's own fields, such as metadata.namespace or metadata.labels['app']."""
+    if chosen := re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path):
+        # What is not there is empty.
+        return str(pod["metadata"].get(chosen[1], {}).get(chosen[2], ""))
     value = pod
     for name in path.split("."):
         value = value[name]
