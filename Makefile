@@ -21,9 +21,10 @@ COVERED := $(if $(COVERAGE),--cov=backup_manager --cov-report=term-missing:skip-
 test: servers lint ## Everything that is checked: lint, then all tests; COVERAGE=1 measures it
 	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal $(COVERED)
 
-test-kube: servers venv ## Jobs of TiDB Operator with a real Kubernetes API, which is built once
+test-kube: servers venv ## Jobs with a real Kubernetes API, and the chart with Helm: both built once
 	@$(BIN)/python -m tests.servers.kubernetes
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/kube
+	@$(BIN)/python -m tests.servers.helm
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/kube tests/deploy
 
 torture: servers venv ## Backups killed at 400 points and run again: half an hour; SHARE=40 is less
 	@$(BIN)/python -m tests.torture $(if $(SHARE),--share $(SHARE))

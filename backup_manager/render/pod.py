@@ -98,8 +98,9 @@ def _variables(wanted: Wanted) -> list[Object]:
         own.append(_secret("AWS_SECRET_ACCESS_KEY", secret, "secret_key"))
     own.append(_label("JOB_NAME", "batch.kubernetes.io/job-name"))
     own.append(_label("JOB_UID", "batch.kubernetes.io/controller-uid"))
-    # As the operator has it.
-    return _merged(own, spec.get("env"), "name")
+    # As the operator has it: spec.env takes the place of its namesakes, the last of them.
+    others = {entry["name"]: entry for entry in spec.get("env") or []}
+    return _merged(own, list(others.values()), "name")
 
 
 def _secret(variable: str, secret: str, key: str) -> Object:
