@@ -25,8 +25,6 @@ API_VERSION = "pingcap.com/v1alpha1"
 _LONGEST = {"Backup": 63, "BackupSchedule": 52}
 _MAKES = {"Backup": "a Job", "BackupSchedule": "a CronJob"}
 _PLACEHOLDER = re.compile(r"\$\{[^{}\n]*\}")
-# Of a namespace (RFC 1123, a label).
-_LABEL = re.compile("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _TYPES: dict[Kind, type] = {
     Kind.TEXT: str,
@@ -209,15 +207,13 @@ class _Form:
         name = self._document.get(path)
         if not isinstance(name, str) or _PLACEHOLDER.search(name):
             return  # that is told already
+        read = values.namespace if path == "metadata.namespace" else values.object_name
         try:
-            values.object_name(name)
+            read(name)
         except ValueError as error:
             self._wrong(path, f"{path}: {error.args[0]}", error.args[1])
             return
-        if path == "metadata.namespace" and not _LABEL.fullmatch(name):
-            fix = "give 63 characters at most: small letters, digits and -"
-            self._wrong(path, f"{path}: {name!r} is no name of a namespace", fix)
-        elif not _SUBDOMAIN.fullmatch(name):
+        if not _SUBDOMAIN.fullmatch(name):
             fix = "give small letters and digits before and behind each full stop"
             self._wrong(path, f"{path}: {name!r} is no name of an object", fix)
 
