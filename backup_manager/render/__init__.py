@@ -28,12 +28,13 @@ def render(files: Iterable[tuple[str, bytes]], options: Options, report: Report)
     """
     mistakes = Mistakes()
     found: list[Wanted] = []
-    names = []
+    names, left_out = [], False
     for name, data in files:
         names.append(name)
         text = data.decode(errors="replace")
         for document in read(name, data, mistakes):
             if why := _over(document):
+                left_out = True
                 at = f"{document.file}, line {document.line('')}"
                 mistakes.cautions.append(f"{at}: {document} is left out: {why}")
             elif check_form(document, text, mistakes):
@@ -45,10 +46,10 @@ def render(files: Iterable[tuple[str, bytes]], options: Options, report: Report)
         report.warn(caution)
     mistakes.raise_any(report)
     if not found:
-        raise UsageError(
-            f"there is nothing to render in {', '.join(names)}",
-            fix="give the YAML of a Backup or a BackupSchedule",
-        )
+        fix = "give the YAML of a Backup or a BackupSchedule"
+        if left_out:
+            fix = "for another backup give the Backup another name, and take its status away"
+        raise UsageError(f"there is nothing to render in {', '.join(names)}", fix=fix)
     return _once(one for wanted in found for one in objects_of(wanted, options))
 
 

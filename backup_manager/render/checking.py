@@ -8,6 +8,7 @@ from typing import Any
 from backup_manager import values
 from backup_manager.render.document import Document
 from backup_manager.render.fields import (
+    ELSEWHERE,
     KINDS,
     OBJECTS,
     Fields,
@@ -137,6 +138,8 @@ class _Form:
             fix = f"it is one of a {others[0]}: leave it away, or give such a one"
         elif near:
             fix = f"is {near[0]} meant?"
+        elif name in ELSEWHERE:
+            fix = ELSEWHERE[name]
         else:
             fix = "leave it away, or see whether it is spelled right"
         self._wrong(inner, what, fix)

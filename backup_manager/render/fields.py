@@ -137,6 +137,12 @@ SCHEDULE: Fields = {
     "compactSpan": Ignored(_BR),
     "logBackupTemplate": Ignored(_BR),
 }
+# What a Pod or a Job has, and neither kind.
+ELSEWHERE = {
+    "image": "give the image with --image",
+    "nodeSelector": "name the nodes by spec.affinity",
+    "ttlSecondsAfterFinished": "give it with --ttl",
+}
 KINDS = {"Backup": BACKUP, "BackupSchedule": SCHEDULE}
 # What holds fields of its own.
 OBJECTS = frozenset({"metadata", "spec", "backupTemplate", "from", "s3", "dumpling"})

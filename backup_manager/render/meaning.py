@@ -4,19 +4,16 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
 
 from backup_manager import values
 from backup_manager.database.lease_document import parse_gc_life_time
 from backup_manager.definitions import DEFINITIONS
-from backup_manager.dumpling import options
-from backup_manager.dumpling.binary import COMMON_FLAGS, Binary, Flag
 from backup_manager.errors import BackupError
 from backup_manager.render.checking import shown
 from backup_manager.render.cron import check_cron
 from backup_manager.render.fields import Kind
 from backup_manager.render.mistakes import Mistakes
+from backup_manager.render.option_checks import check_options, unusual
 from backup_manager.render.wanted import Wanted
 from backup_manager.settings import (
     ENCRYPTED_PASSWORD_VARIABLE,
@@ -24,7 +21,6 @@ from backup_manager.settings import (
     resolve,
     unknown_variables,
 )
-from backup_manager.store import rclone
 from backup_manager.store.providers import PROVIDERS
 
 # k8s.io/apimachinery, pkg/api/resource: at least a byte, so no negative one and no milli-bytes.
@@ -45,6 +41,9 @@ _PASSWORDS = {
     f"{PASSWORD_VARIABLE}_FILE",
     ENCRYPTED_PASSWORD_VARIABLE,
 }
+# What is an address, or was to be filled in.
+_NO_HOST = re.compile(r"[\s/<>{}]|^[^:]*:[0-9]*$")
+_LEAST_VOLUME = 1 << 20
 _FILES = (values.existing_file, values.regular_file)
 
 
@@ -71,7 +70,8 @@ class Meaning:
         if self._wanted.scheduled:
             self._check_schedule()
         self._check_settings()
-        self._check_options()
+        self._check_pod()
+        check_options(self._wanted, self._refused, self._keep_secret)
         self._caution()
 
     def _wrong(self, path: str, what: str, fix: str) -> None:
@@ -134,10 +134,17 @@ class Meaning:
 
     def _check_source(self) -> None:
         backup, path = self._wanted.backup, self._wanted.path("spec.from")
-        if not self._wanted.sets("host") and backup.text("spec.from.host") is None:
-            why = ", which only BR does without" if self._wanted.spec.get("br") else ""
-            what = f"there is no {path}.host{why}: it does not say what to back up"
-            self._wrong("spec.from", what, f"give {path} with host, user and secretName")
+        host = backup.text("spec.from.host")
+        if host is None and not self._wanted.sets("host"):
+            fix = f"give {path} with host, user and secretName"
+            what = f"there is no {path}.host: it does not say what to back up"
+            if self._wanted.spec.get("br"):
+                what = "this is a backup by BR, and here are logical ones with Dumpling only"
+                fix = f"leave it out; or, for a logical backup, {fix}"
+            self._wrong("spec.from", what, fix)
+        elif host and _NO_HOST.search(host):
+            fix = f"give the name alone, such as demo1-tidb; the port is {path}.port"
+            self._wrong("spec.from.host", f"{path}.host is no name of a host: {host!r}", fix)
         elif not backup.text("spec.from.secretName") and not backup.variables & _PASSWORDS:
             fix = "name the Secret whose key password has the account's password"
             self._wrong("spec.from", f"there is no {path}.secretName", fix)
@@ -153,20 +160,45 @@ class Meaning:
         if not self._wanted.backup.text("spec.s3.bucket") and not self._wanted.sets("bucket"):
             self._wrong("spec.s3", f"there is no {path}.bucket", "name the bucket")
         endpoint = self._wanted.settings.get("endpoint")
+        # Without a provider and an endpoint it is Amazon's.
+        name = self._wanted.backup.text("spec.s3.provider") or ("other" if endpoint else "aws")
         if endpoint:
-            name = self._wanted.backup.text("spec.s3.provider") or "other"
             scheme = PROVIDERS[name].default_scheme if name in PROVIDERS else "https"
             with self._refused(endpoint[1].origin):
                 values.endpoint(str(endpoint[1].value), scheme)
+        elif name in PROVIDERS and PROVIDERS[name].needs_endpoint and not self._has_endpoint():
+            fix = "give the store's address, such as http://rgw.ceph:7480"
+            self._wrong("spec.s3", f"there is no {path}.endpoint, and {name} has no one place", fix)
+
+    def _has_endpoint(self) -> bool:
+        """Tell whether an address comes by another way than ``spec.s3.endpoint``."""
+        words = self._wanted.backup.texts("spec.s3.options")
+        by_variable = {"S3_ENDPOINT", "BACKUP_MANAGER_ENDPOINT", "BACKUP_MANAGER_PROVIDER"}
+        return bool(by_variable & self._wanted.backup.variables) or any(
+            word.startswith("--s3-endpoint") for word in words
+        )
 
     def _check_volume(self) -> None:
         spec = self._wanted.spec
-        size = spec.get("storageSize") or "1"
+        size = spec.get("storageSize") or "1Gi"
+        path = self._wanted.path("spec.storageSize")
+        fix = "give one such as 10Gi (units: Ki, Mi, Gi, Ti, or k, M, G, T)"
         found = _QUANTITY.fullmatch(size)
         if not found or not float(found[1]):
-            path = self._wanted.path("spec.storageSize")
-            fix = "give one such as 10Gi (units: Ki, Mi, Gi, Ti, or k, M, G, T)"
             self._wrong("spec.storageSize", f"{path} is no quantity: {size!r}", fix)
+        elif found[2] is None and float(found[1]) < _LEAST_VOLUME:
+            self._wrong("spec.storageSize", f"{path} is a volume of {size} bytes", fix)
+
+    def _check_pod(self) -> None:
+        context = self._wanted.spec.get("podSecurityContext") or {}
+        path = self._wanted.path("spec.podSecurityContext.runAsUser")
+        if context.get("runAsUser") != 0:
+            return
+        if context.get("runAsNonRoot", True):
+            fix = "leave runAsUser away: the image needs no root; or give runAsNonRoot: false too"
+            self._wrong_at(path, f"{path} is 0, and no root is allowed: it would never start", fix)
+        else:
+            self._say(path, "the Pod runs as root: namespaces of the level restricted refuse it")
 
     def _check_schedule(self) -> None:
         get = self._document.get
@@ -201,24 +233,6 @@ class Meaning:
             if name == definition.own_variable and definition.parse not in _FILES:
                 resolve(definition, None, {name: text})
 
-    def _check_options(self) -> None:
-        """Hold Dumpling's options and rclone's against what is known of them without Dumpling."""
-        settings = self._wanted.settings
-        if given := settings.get("s3_option"):
-            for number, word in enumerate(given[1].value):
-                # A value may stand in an entry of its own: the Pod will tell of such a one.
-                if word.startswith("--") and "=" in word:
-                    with self._refused(f"{given[1].origin}[{number}]"):
-                        rclone.parse([word], self._keep_secret)
-        rules = settings.get("table_filter")
-        if rules:
-            for number, rule in enumerate(rules[1].value):
-                with self._refused(f"{rules[1].origin}[{number}]"):
-                    options.merge([], [rule], _any_dumpling([]))
-        if given := settings.get("dumpling_option"):
-            with self._refused(given[1].origin):
-                options.merge(given[1].value, [], _any_dumpling(given[1].value))
-
     def _caution(self) -> None:
         path = self._wanted.path
         if self._wanted.backup.texts("spec.tableFilter") and self._wanted.backup.texts(
@@ -232,17 +246,9 @@ class Meaning:
             self._say(path("spec.backupType"), f"{said}: the table filter says what is backed up")
         for line in unknown_variables(self._wanted.literals):
             self._say(path("spec.env"), line)
+        for where, line in unusual(self._wanted):
+            self._say(where, line)
 
     def _say(self, path: str, what: str) -> None:
         place = f"{self._document.file}, line {self._document.line(path)}"
         self._mistakes.cautions.append(f"{place}: {what}")
-
-
-def _any_dumpling(given: Any) -> Binary:
-    """Return a Dumpling that has what every one has, and whatever else it is asked for."""
-    flags = {flag.name: flag for flag in COMMON_FLAGS}
-    for word in given:
-        name = word.removeprefix("--").partition("=")[0]
-        if word.startswith("--") and name not in flags:
-            flags[name] = Flag(name, None, "string" if "=" in word else "bool")
-    return Binary(Path("/dumpling"), "of any version", flags)

@@ -114,6 +114,8 @@ def _cron_job(wanted: Wanted, options: Options) -> Object:
         },
     }
     metadata = _metadata(wanted)
+    if annotations := _annotations(wanted):
+        metadata["annotations"] = annotations
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec}
 
 

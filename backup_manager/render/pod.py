@@ -11,6 +11,8 @@ Object = dict[str, Any]
 _UID = 65532  # the image's
 # The end after SIGTERM takes up to 25 s.
 _GRACE_SECONDS = 30
+# Unless spec.env has a word of its own.
+_OF_THE_JOB = {"name": "--name=$(JOB_NAME)", "owner_uid": "--owner-uid=$(JOB_UID)"}
 _DUMPLING = "/var/lib/dumpling-bin"
 _POD_SECURITY: Object = {
     "runAsNonRoot": True,
@@ -48,7 +50,7 @@ def pod_spec(wanted: Wanted, image: str) -> Object:
     made["securityContext"] = {name: value for name, value in chosen.items() if value is not None}
     volumes, mounts = _volumes(wanted)
     if spec.get("toolImage"):
-        made["initContainers"] = [_copy_of_dumpling(spec["toolImage"])]
+        made["initContainers"] = [_copy_of_dumpling(spec["toolImage"], spec.get("resources"))]
     return made | {"containers": [_container(wanted, image, mounts)], "volumes": volumes}
 
 
@@ -75,7 +77,9 @@ def _arguments(wanted: Wanted) -> list[str]:
     if secret and not wanted.sets("client_tls"):
         found.append("--client-tls")
     # The next Pod of the same Job takes its dump up; no other one does.
-    found += ["--name=$(JOB_NAME)", "--owner-uid=$(JOB_UID)"]
+    for setting, flag in _OF_THE_JOB.items():
+        if not wanted.sets(setting):
+            found.append(flag)
     return found
 
 
@@ -112,12 +116,17 @@ def _label(variable: str, label: str) -> Object:
     return {"name": variable, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
-def _copy_of_dumpling(image: str) -> Object:
-    return {
+def _copy_of_dumpling(image: str, resources: Object | None) -> Object:
+    made: Object = {
         "name": "dumpling",
         "image": image,
         "command": ["/bin/sh", "-c"],
         "args": [f"cp /dumpling {_DUMPLING}/dumpling"],
+    }
+    if resources:
+        # A quota may ask for them; of the two containers' only the greater counts.
+        made["resources"] = resources
+    return made | {
         "securityContext": _security(),
         "volumeMounts": [{"name": "dumpling-bin", "mountPath": _DUMPLING}],
     }

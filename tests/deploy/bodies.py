@@ -129,7 +129,14 @@ SCHEDULE: Object = {
     },
 }
 # Without these there is nothing to back up, or nowhere to.
-_NEEDED = {"from.host", "from.secretName", "s3.bucket", "schedule", "backupTemplate"}
+_NEEDED = {
+    "from.host",
+    "from.secretName",
+    "s3.bucket",
+    "s3.endpoint",
+    "schedule",
+    "backupTemplate",
+}
 
 
 def some_of(body: Object, seed: int) -> Object:

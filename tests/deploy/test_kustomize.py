@@ -37,15 +37,16 @@ spec:
   backupTemplate:
     from:
       host: demo1-tidb
+      user: backup
       secretName: backup-demo1-tidb-secret
     s3:
       provider: ceph
-      endpoint: http://rgw.example.com:7480
+      endpoint: http://rgw.ceph:7480
       bucket: backups
       prefix: demo1
       secretName: s3-secret
     dumpling:
-      options: [--threads=8, "--where=id < 1000"]
+      options: [--threads=8, --filesize=256MiB]
       tableFilter: ["shop.*", "!shop.tmp_*"]
     storageClassName: local-storage
     storageSize: 50Gi
@@ -139,7 +140,7 @@ def test_the_example_does_what_render_makes_of_the_same() -> None:
 
 def test_the_example_has_all_else_of_what_render_makes() -> None:
     made = built(KUSTOMIZE / "example")
-    rendered = render(SCHEDULE, f"--image=registry.example.com/backup-manager:{__version__}")
+    rendered = render(SCHEDULE, f"--image=REGISTRY/backup-manager:{__version__}")
     expected = {one["kind"]: one for one in rendered.objects}
     assert expected["PersistentVolumeClaim"] == made["PersistentVolumeClaim"]
     ours, theirs = (pod_of(each["CronJob"])["spec"]["containers"][0] for each in (made, expected))

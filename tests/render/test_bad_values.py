@@ -67,11 +67,18 @@ def test_a_size_that_is_no_quantity(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["10", "10G", "1.5Gi", "1e3", "1E3", "5.", ".5Gi", "+1Gi", "1Ei", "1k", "010Gi"]
+    "value",
+    ["10737418240", "10G", "1.5Gi", "1e3", "1E3", "5242880.", ".5Gi", "+1Gi", "1Ei", "1k", "010Gi"],
 )
 def test_a_size_is_handed_on_as_it_is(value: str) -> None:
     claim = render(changed(BACKUP, "10Gi", f'"{value}"')).one("PersistentVolumeClaim")
     assert value == claim["spec"]["resources"]["requests"]["storage"]
+
+
+@pytest.mark.parametrize("value", ["10", "1048575", "5."])
+def test_a_size_without_its_unit(value: str) -> None:
+    found = told(changed(BACKUP, "10Gi", f'"{value}"'))
+    assert f"spec.storageSize is a volume of {value} bytes" in found
 
 
 def test_the_schedules_own_size_is_checked_where_the_template_has_none() -> None:
@@ -130,7 +137,8 @@ def test_no_password() -> None:
 def test_a_backup_with_br() -> None:
     text = changed(spec("br: {cluster: demo1}"), f"  {FROM}", "")
     (error,) = render(text).errors
-    assert "there is no spec.from.host, which only BR does without" in error
+    assert "this is a backup by BR" in error
+    assert "leave it out; or, for a logical backup, give spec.from" in error
     assert told(spec("backupMode: log")).startswith("line 18: backupMode log is for BR")
 
 
@@ -189,3 +197,51 @@ def test_a_port_that_is_none() -> None:
     for port in ("-1", "65536", "9" * 50):
         found = told(changed(BACKUP, "4000", port))
         assert f"line 9: spec.from.port is wrong: '{port}' is no port" == found
+
+
+@pytest.mark.parametrize(
+    "host", ["tidb:4000", "tcp://tidb", "<tidb-host>", "{{ .Values.host }}", "a b", "tidb/x", "t:"]
+)
+def test_what_is_no_name_of_a_host(host: str) -> None:
+    found = told(changed(BACKUP, "host: tidb", f"host: '{host}'"))
+    assert f"spec.from.host is no name of a host: {host!r}" in found
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "10.0.0.1", "demo1-tidb.test1.svc", "demo_1"])
+def test_a_host_is_handed_on_as_it_is(host: str) -> None:
+    assert f"--host={host}" in render(changed(BACKUP, "host: tidb", f"host: '{host}'")).args
+
+
+def test_a_provider_that_has_no_one_place() -> None:
+    text = changed(BACKUP, "provider: aws", "provider: ceph")
+    assert "there is no spec.s3.endpoint, and ceph has no one place" in told(text)
+    named = changed(text, "provider: ceph", "provider: ceph\n    options: [--s3-endpoint=http://x]")
+    assert 0 == render(named).exit_code
+    given = "env:\n  - name: S3_ENDPOINT\n    value: http://x"
+    assert 0 == render(f"{text}  {given}\n").exit_code
+
+
+@pytest.mark.parametrize("word", ["--fast", "--s3-foo=1", "no option"])
+def test_an_option_of_rclone_that_is_refused(word: str) -> None:
+    options = f"options: [--transfers, '8', '{word}']"
+    found = told(changed(BACKUP, "    bucket", f"    {options}\n    bucket"))
+    assert "line 15: --s3-option=" in found
+
+
+def test_an_option_of_dumpling_that_may_be_misspelt() -> None:
+    made = render(spec("dumpling: {options: [--thread=8, --new-one=2]}"))
+    (warning,) = made.warnings
+    assert "--thread is no option of every Dumpling: is --threads meant?" in warning
+    assert {"--dumpling-option=--thread=8", "--dumpling-option=--new-one=2"} < set(made.args)
+
+
+def test_root_where_no_root_is_allowed() -> None:
+    found = told(spec("podSecurityContext: {runAsUser: 0}"))
+    assert "spec.podSecurityContext.runAsUser is 0, and no root is allowed" in found
+    (warning,) = render(spec("podSecurityContext: {runAsUser: 0, runAsNonRoot: false}")).warnings
+    assert "the Pod runs as root" in warning
+
+
+def test_fields_of_pods_and_jobs() -> None:
+    assert "name the nodes by spec.affinity" == remedy(spec("nodeSelector: {a: b}"))
+    assert "give the image with --image" == remedy(spec("image: x"))

@@ -105,6 +105,10 @@ template:
       - "-c"
       args:
       - "cp /dumpling /var/lib/dumpling-bin/dumpling"
+{{- if $.Values.resources }}
+      resources:
+{{- toYaml $.Values.resources | nindent 8 }}
+{{- end }}
       securityContext:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
@@ -194,8 +198,12 @@ template:
 {{- if and $.Values.from.tlsClientSecretName (not (hasKey $env "BACKUP_MANAGER_CLIENT_TLS")) }}
       - --client-tls
 {{- end }}
+{{- if not (hasKey $env "BACKUP_MANAGER_NAME") }}
       - --name=$(JOB_NAME)
+{{- end }}
+{{- if not (hasKey $env "BACKUP_MANAGER_OWNER_UID") }}
       - --owner-uid=$(JOB_UID)
+{{- end }}
       env:
 {{- if and (not $.Values.useKMS) $.Values.from.secretName }}
 {{- if hasKey $env "BACKUP_MANAGER_PASSWORD" }}
