@@ -87,7 +87,7 @@ def run(argv: Sequence[str], stop: Stop) -> int:
             report.fail(error)
         return context.finish(lambda _: 0.0)
 
-    report.sums_up = argv[:1] not in _RESULTS
+    report.sums_up = list(argv[:1]) not in _RESULTS
     context = Context(report, stop)
     stop.last_resort = last_resort
     if "_BACKUP_MANAGER_COMPLETE" in os.environ:

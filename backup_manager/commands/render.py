@@ -15,7 +15,7 @@ EPILOG = """\b
 Examples:
   backup-manager render --image=REGISTRY/backup-manager:0.1.0 backup-s3.yaml | kubectl apply -f -
   backup-manager render --image=... --with-rbac --namespace=test1 *.yaml > backups.yaml
-  kubectl get bk,bks -oyaml | backup-manager render --image=... | kubectl diff -f -
+  kubectl get bks -oyaml | backup-manager render --image=... | kubectl diff -f -
 """
 _STDIN = "-"
 

@@ -5,19 +5,15 @@
 In this process it takes a tenth of the time. Signals, and a process that is killed, need `start`.
 """
 
-import io
 import json
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
-from unittest.mock import patch
 
-from backup_manager import cli
-from backup_manager.signals import Stop
 from tests.command import Result, Running, assert_no_secret
+from tests.here import run_here
 from tests.life.backups import Shelf
 
 
@@ -54,18 +50,7 @@ class Life:
 
     def run(self, *words: str) -> Result:
         """Run a command in this process; the result's `summary` is empty where there is none."""
-        out, err = io.StringIO(), io.StringIO()
-        mask = os.umask(0o077)
-        try:
-            with (
-                patch.dict(os.environ, self.variables(), clear=True),
-                redirect_stdout(out),
-                redirect_stderr(err),
-            ):
-                code = cli.run(words, Stop())
-        finally:
-            os.umask(mask)
-        return self._result(words, code, out.getvalue(), err.getvalue())
+        return self._result(words, *run_here(words, self.variables()))
 
     def _result(self, words: tuple[str, ...], code: int, stdout: str, stderr: str) -> Result:
         secrets = [self.shelf.server.secret_key]
