@@ -19,7 +19,7 @@ demo: servers venv ## Back a database up to Ceph, load it back elsewhere, compar
 COVERED := $(if $(COVERAGE),--cov=backup_manager --cov-report=term-missing:skip-covered)
 
 test: servers lint ## Everything that is checked: lint, then all tests; COVERAGE=1 measures it
-	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal $(COVERED)
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(COVERED)
 
 test-kube: servers venv ## Jobs with a real Kubernetes API, and the chart with Helm: both built once
 	@$(BIN)/python -m tests.servers.kubernetes
