@@ -27,11 +27,12 @@ commit record has been written last: no record, no backup.
 export takes a backup, and doctor tries beforehand what that will need. list shows the backups under
 a prefix, verify compares one with its manifest, or byte by byte, prune removes what is too old or
 too many, clean removes one, and download brings one, or some tables of it, into a directory, from
-which TiDB Lightning loads it.
+which TiDB Lightning loads it. render makes TiDB Operator's Backup and BackupSchedule objects into
+what a cluster runs without the operator.
 
-Logs go to stderr: JSON lines, or text and a live display on a terminal. The last line of stdout is
-one JSON object that says how it ended, on failure too. Shortened to 4,096 bytes it goes to
-/dev/termination-log too, where there is one.
+Logs go to stderr: JSON lines, or text and a live display on a terminal. The last line of stdout,
+but for list and render, is one JSON object that says how it ended, on failure too. Shortened to
+4,096 bytes it goes to /dev/termination-log too, where there is one.
 """
 _OPTIONS = "[\\fIOPTION\\fR]..."
 # Where no class of errors says it.
