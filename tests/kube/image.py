@@ -125,11 +125,12 @@ def _layout(root: str, hostname: str, mounts: Iterable[Mount]) -> Iterator[str]:
             yield from _bind(Mount(path, str(path), read_only=True))
     for device in _DEVICES:
         yield from _bind(Mount(Path("/dev", device), f"/dev/{device}"))
-    for tree in _trees():
-        yield from _bind(Mount(tree, str(tree), read_only=True))
     yield from _bind(Mount(ROOT / "entrypoint.sh", "/entrypoint.sh", read_only=True))
     for mount in mounts:
         yield from _bind(mount)
+    # Last, since they may lie in what a Pod mounts: a clone of this below /tmp.
+    for tree in _trees():
+        yield from _bind(Mount(tree, str(tree), read_only=True))
 
 
 def _trees() -> list[Path]:

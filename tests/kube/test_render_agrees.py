@@ -207,10 +207,10 @@ _SIZE = "spec.resources.requests.storage"
 @pytest.mark.parametrize(
     "size",
     [
-        "1", "10", "1k", "10M", "10G", "1T", "1P", "1E", "10Ki", "10Mi", "100Gi", "1.5Gi", "1Ti",
+        "1048576", "10737418240", "1k", "10M", "10G", "1T", "1P", "1E", "10Ki", "10Mi", "100Gi", "1.5Gi", "1Ti",
         "1Pi", "1Ei", "0.5Gi", ".5Gi", "5.Gi", "+1Gi", "1e9", "1E9", "12e6", "1e+3", "0010Gi",
-        "1.0", "100.5Ki", "1e03",
-        "0.5", "1.5", "1.0001k", "1e25", "1e99", "100E", "16Ei",
+        "1048576.0", "100.5Ki", "1e03",
+        "1048576.5", "1.0001k", "1e25", "1e99", "100E", "16Ei",
     ],
 )  # fmt: skip
 def test_a_size_that_both_take(server: Server, size: str) -> None:
@@ -229,9 +229,11 @@ def test_a_size_that_both_refuse(server: Server, size: str) -> None:
     assert not agreed(server, backup(), backup(storageSize=size), _SIZE, size)
 
 
-@pytest.mark.parametrize("size", [" 10Gi", "10Gi ", "100m", "1000m", "1n", "1u", "1e-3"])
+@pytest.mark.parametrize(
+    "size", [" 10Gi", "10Gi ", "100m", "1000m", "1n", "1u", "1e-3", "1", "10", "0.5", "1048575"]
+)
 def test_a_size_that_only_the_api_takes(server: Server, size: str) -> None:
-    """No volume is as small as a thousandth of a byte."""
+    """No volume is as small as that: a unit is missing, or is the wrong one."""
     assert rendered(backup(storageSize=size)) is None
     assert server.takes(changed_to(backup(), _SIZE, size))
 
