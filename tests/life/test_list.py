@@ -86,7 +86,8 @@ def test_one_listing_and_one_small_read_a_backup(shelf: Shelf, life: Life) -> No
 
 
 def test_a_record_that_the_store_refuses_hides_no_other(shelf: Shelf, life: Life) -> None:
-    names = [make_backup(shelf, started=ago(hours=hours)) for hours in range(1, 4)]
+    # The oldest is made first: by the store's clock too a newer one has to be newer.
+    names = [make_backup(shelf, started=ago(hours=hours)) for hours in (3, 2, 1)][::-1]
     archived = Answer.error("InvalidObjectState", 403, "its class is GLACIER")
     with S3Proxy(shelf.server.http) as proxy:
         proxy.answer(operation("GetObject", containing=names[1][-8:]), archived, times=9)
